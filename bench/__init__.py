@@ -1,0 +1,1 @@
+"""Figures of the README, each with its command here."""

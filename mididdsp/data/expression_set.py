@@ -1,0 +1,260 @@
+"""The training set of the expression level: examples of (context → attributes), each with what its source can teach.
+
+=============================  ==========================================================================
+source                         teaches
+=============================  ==========================================================================
+single notes, 16 instruments   level, fluctuation, peak, brightness, attack noise, attack and release times,
+                               given pitch, length and dynamic (levels of dynamics: ``targets.csv``)
+phrases, 16 instruments        the same inside phrases, with the true neighbours; lengths under articulation marks
+violinists' études             vibrato and tuning of the violin, given pitch, length and the notes around
+``figures/targets.csv``        share, rate, extent and delay of vibrato of the other instruments, spread
+                               around those medians as the violinists' is (isolated notes teach it wrongly)
+``figures/playing.md``         spread of tuning; time of transitions; gaps between detached notes
+=============================  ==========================================================================
+
+A source says nothing about the other attributes: they are masked. Contexts of single notes get random neighbours half
+of the time, so that the network does not take the presence of neighbours for a sign.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mididdsp.data.notes_dataset import load_notes, load_phrase_notes
+from mididdsp.data.recordings import DataError, playing_targets
+from mididdsp.data.violinists import COLUMNS, violin_notes
+from mididdsp.expression.generator import REACH, SCALES, SHORTEST_VIBRATO_S, Neighbour, context_features
+from mididdsp.expression.types import ATTRIBUTES
+from mididdsp.instruments import INSTRUMENTS
+from mididdsp.random import keyed_generator
+
+SINGLE_NOTE_ATTRIBUTES = ("level_db", "fluctuation_db", "peak_position", "brightness", "attack_noise_db", "attack_s",
+                          "release_s")
+ATTACK_ATTRIBUTES = ("attack_noise_db", "attack_s")
+
+TUNING_SD_CENTS = {
+    "violin": 12.0, "viola": 12.0, "cello": 11.0, "double_bass": 12.0, "flute": 11.0, "oboe": 9.5, "english_horn": 9.5,
+    "clarinet": 5.9, "bass_clarinet": 5.9, "saxophone": 11.0, "bassoon": 8.8, "contrabassoon": 8.8, "trumpet": 11.0,
+    "horn": 9.8, "trombone": 11.0, "tuba": 11.0,
+}
+"""Spread of note means around equal temperament at a player's own tuning, ``figures/playing.md``."""
+
+GLIDE_S = {
+    "violin": (0.014, 0.0085, 0.021), "viola": (0.030, 0.020, 0.020), "cello": (0.035, 0.020, 0.020),
+    "double_bass": (0.040, 0.024, 0.025), "flute": (0.017, 0.0095, 0.006), "oboe": (0.008, 0.0075, 0.006),
+    "english_horn": (0.008, 0.0075, 0.006), "clarinet": (0.0095, 0.008, 0.010), "bass_clarinet": (0.0095, 0.008, 0.010),
+    "saxophone": (0.024, 0.015, 0.011), "bassoon": (0.014, 0.014, 0.007), "contrabassoon": (0.014, 0.014, 0.010),
+    "trumpet": (0.029, 0.017, 0.014), "horn": (0.012, 0.012, 0.008), "trombone": (0.055, 0.018, 0.014),
+    "tuba": (0.030, 0.018, 0.014),
+}
+"""10–90 % time of a transition of 1, 2 and 4 or more semitones, s; ``figures/playing.md``, tuba as the trumpet."""
+
+TIMING_SD_S = 0.006
+DETACHED_GAP_S = 0.04
+VIBRATO_LOG_SD, VIBRATO_RATE_SD_HZ, VIBRATO_DELAY_LOG_SD = 0.4, 0.5, 0.55
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Examples:
+    """Examples to learn from, one a row.
+
+    Attributes:
+        context: see ``mididdsp.expression.generator.context_features``; [N, CONTEXT_FEATURES].
+        instrument: index in the table of instruments; [N].
+        values: attributes on the model's scale, 0 where unknown; [N, A].
+        known: 1 where the source tells the attribute, else 0; [N, A].
+        vibrates: 1 with vibrato, 0 without, NaN where the source does not tell; [N].
+    """
+
+    context: NDArray[np.float32]
+    instrument: NDArray[np.int64]
+    values: NDArray[np.float32]
+    known: NDArray[np.float32]
+    vibrates: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.context)
+
+    @staticmethod
+    def join(parts: list[Examples]) -> Examples:
+        """All examples of the parts, in order."""
+        return Examples(**{name: np.concatenate([getattr(part, name) for part in parts])
+                           for name in ("context", "instrument", "values", "known", "vibrates")})
+
+
+def _random_neighbours(random: np.random.Generator) -> list[Neighbour | None]:
+    """Neighbours as melodies have them, or none, whole sides at a time."""
+    result: list[Neighbour | None] = []
+    for _ in range(2):
+        near = random.random() < 0.6
+        for place in range(REACH):
+            if not near or (place > 0 and random.random() < 0.2):
+                result.append(None)
+                near = False
+                continue
+            result.append(Neighbour(
+                interval=float(np.rint(random.normal(0, 4.0))),
+                gap_s=float(random.choice([0.0, 0.0, random.exponential(0.3)])),
+                seconds=float(np.exp(random.normal(-1.0, 0.7))), velocity=float(random.normal(0, 6))))
+    return result
+
+
+def single_note_examples(dataset: Path, split: str, *, copies: int, seed: int) -> Examples:
+    """Single notes with their dynamic as velocity (left out in a third of the copies) and random surroundings."""
+    rows = []
+    for index, note in enumerate(load_notes(dataset, split)):
+        facts = note.facts
+        names = set(SINGLE_NOTE_ATTRIBUTES)
+        if facts["late_attack"]:
+            names -= set(ATTACK_ATTRIBUTES)
+        if facts["unfinished"]:
+            names -= {"release_s"}
+        if facts["velocity"] is None:
+            names -= {"level_db"}
+        values, known = _encode({name: getattr(note.expression, name) for name in names})
+        for copy in range(copies):
+            random = keyed_generator(seed, "single note", str(index), str(copy))
+            velocity = facts["velocity"]
+            if velocity is not None:
+                velocity = None if random.random() < 0.3 else float(np.clip(velocity + random.uniform(-7, 7), 1, 127))
+            mine = known
+            if velocity is None:  # without one, a phrase is about mezzo-forte: the dynamics recorded are no guide
+                mine = known.copy()
+                mine[ATTRIBUTES.index("level_db")] = mine[ATTRIBUTES.index("brightness")] = 0.0
+                if facts["dynamic"] in ("mezzo-forte", "mezzo-piano", "forte"):
+                    mine = known
+            context = context_features(facts["pitch"], facts["seconds"], velocity, (), False, False,
+                                       _random_neighbours(random))
+            rows.append((context, list(INSTRUMENTS).index(facts["instrument"]), values, mine, np.nan))
+    return _stack(rows)
+
+
+def phrase_examples(dataset: Path, split: str, *, copies: int, seed: int) -> Examples:
+    """Notes of phrases, with the notes around them as they were played; velocity left out in half of the copies."""
+    rows = []
+    for index, note in enumerate(load_phrase_notes(dataset, split)):
+        facts, expression = note.facts, note.expression
+        names = set(SINGLE_NOTE_ATTRIBUTES)
+        if facts["joined"] or facts["late_attack"]:
+            names -= set(ATTACK_ATTRIBUTES)
+        if facts["leads"] or facts["unfinished"]:
+            names -= {"release_s"}
+        measured = {name: getattr(expression, name) for name in names}
+        marks = (facts["mark"],) if facts["mark"] else ()
+        gap = facts["gap_after"]
+        if marks and gap is not None and 0.0 <= gap < 0.5 and not facts["leads"]:
+            measured["length_ratio"] = facts["seconds"] / (facts["seconds"] + gap)
+        values, known = _encode(measured)
+        neighbours: list[Neighbour | None] = []
+        for side in ("before", "after"):
+            interval, space, seconds = (facts[f"{name}_{side}"] for name in ("interval", "gap", "seconds"))
+            neighbours.append(None if interval is None else Neighbour(
+                interval=interval, gap_s=space, seconds=seconds, velocity=0.0))
+            neighbours += [None] * (REACH - 1)
+        for copy in range(copies):
+            velocity = facts["velocity"] if copy % 2 == 0 else None
+            mine = known
+            if velocity is None and facts["dynamic"] not in ("mezzo-forte", "mezzo-piano", "forte"):
+                mine = known.copy()
+                mine[ATTRIBUTES.index("level_db")] = mine[ATTRIBUTES.index("brightness")] = 0.0
+            if velocity is not None:
+                random = keyed_generator(seed, "phrase note", str(index), str(copy))
+                velocity = float(np.clip(velocity + random.uniform(-7, 7), 1, 127))
+            context = context_features(facts["pitch"], facts["seconds"], velocity, marks, facts["joined"], facts["leads"],
+                                       neighbours)
+            rows.append((context, list(INSTRUMENTS).index(facts["instrument"]), values, mine, np.nan))
+    return _stack(rows)
+
+
+def violin_examples(folder: Path, split: str, *, dataset: Path | None = None) -> Examples:
+    """Vibrato and tuning of the violin in études, with the true neighbours; measured once for ``dataset``."""
+    kept = dataset / f"violinists-{split}.npy" if dataset is not None else None
+    table, notes = violin_notes(folder, split, kept=kept)
+    rows = []
+    violin = list(INSTRUMENTS).index("violin")
+    for line in table:
+        fields = dict(zip(COLUMNS, line))
+        row = int(fields["row"])
+        measured = {"tuning_cents": fields["tuning_cents"]}
+        if fields["vibrates"] == 1.0:
+            measured |= {name: fields[name] for name in ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")}
+        values, known = _encode(measured)
+        neighbours: list[Neighbour | None] = []
+        for sign in (-1, 1):
+            for distance in range(1, REACH + 1):
+                other = row + sign * distance
+                if not 0 <= other < len(notes["pitch"]) or notes["piece"][other] != notes["piece"][row]:
+                    neighbours.append(None)
+                    continue
+                near = other - sign
+                first, second = (other, near) if sign < 0 else (near, other)
+                gap = float(notes["onset_s"][second] - notes["onset_s"][first] - notes["duration_s"][first])
+                neighbours.append(Neighbour(interval=float(notes["pitch"][other]) - fields["pitch"], gap_s=gap,
+                                            seconds=float(notes["duration_s"][other]), velocity=0.0))
+        context = context_features(fields["pitch"], fields["seconds"], None, (), False, False, neighbours)
+        rows.append((context, violin, values, known, fields["vibrates"]))
+    return _stack(rows)
+
+
+def figure_examples(folder: Path, *, count: int, seed: int, velocity_share: float = 0.6) -> Examples:
+    """Notes of every instrument drawn from the tables: vibrato, tuning, timing, gaps and transitions."""
+    targets = playing_targets(folder)
+    random = keyed_generator(seed, "figures")
+    rows = []
+    names = list(INSTRUMENTS)
+    for number in range(count):
+        name = names[number % len(names)]
+        entry, target = INSTRUMENTS[name], targets[name]
+        pitch = float(random.integers(entry.low, entry.high + 1))
+        seconds = float(np.exp(random.normal(-0.7, 0.9)))
+        velocity = float(random.integers(25, 120)) if random.random() < velocity_share else None
+        neighbours = _random_neighbours(random)
+        joined, leads = bool(random.random() < 0.3), bool(random.random() < 0.3)
+        measured: dict[str, float] = {"timing_s": float(random.normal(0.0, TIMING_SD_S))}
+        vibrates = np.nan
+        if name != "violin" or random.random() < 0.3:  # the violin has its own players, and the medians agreed on
+            measured["tuning_cents"] = float(random.normal(0.0, TUNING_SD_CENTS[name]))
+            if seconds >= SHORTEST_VIBRATO_S:
+                # shorter notes vibrate less often: none at 0.2 s, the full share from 0.5 s, as the violinists
+                share = float(target["vibrato_share"] or 0.0) * float(np.interp(seconds, (0.2, 0.5), (0.2, 1.0)))
+                vibrates = float(random.random() < share)
+            extent, rate, delay = (target[f"vibrato_{key}"] for key in ("extent_cents", "rate_hz", "delay_s"))
+            if vibrates == 1.0:
+                measured |= {
+                    "vibrato_cents": (extent or 6.0) * float(np.exp(random.normal(0, VIBRATO_LOG_SD))),
+                    "vibrato_rate_hz": (rate or 5.5) + float(random.normal(0, VIBRATO_RATE_SD_HZ)),
+                    "vibrato_delay_s": (delay or 0.3) * float(np.exp(random.normal(0, VIBRATO_DELAY_LOG_SD)))}
+        if not leads:
+            gap = DETACHED_GAP_S * float(np.exp(random.normal(0, 0.4)))
+            measured["length_ratio"] = float(np.clip(1.0 - gap / max(seconds, 0.05), 0.75, 1.0))
+        if joined:
+            interval = abs(neighbours[0].interval) if neighbours[0] is not None else 2.0
+            median = float(np.interp(interval, (1, 2, 4), GLIDE_S[name]))
+            measured["glide_s"] = median * float(np.exp(random.normal(0, 0.5)))
+        values, known = _encode(measured)
+        context = context_features(pitch, seconds, velocity, (), joined, leads, neighbours)
+        rows.append((context, number % len(names), values, known, vibrates))
+    return _stack(rows)
+
+
+def _encode(measured: dict[str, float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    values = np.zeros(len(ATTRIBUTES), np.float32)
+    known = np.zeros(len(ATTRIBUTES), np.float32)
+    for name, value in measured.items():
+        index = ATTRIBUTES.index(name)
+        values[index] = np.clip(SCALES[name].forward(value), -4.0, 4.0)
+        known[index] = 1.0
+    return values, known
+
+
+def _stack(rows: list[tuple[Any, ...]]) -> Examples:
+    if not rows:
+        raise DataError("the data set has no example for a source of the expression level; prepare more recordings")
+    context, instrument, values, known, vibrates = zip(*rows)
+    return Examples(context=np.stack(context).astype(np.float32), instrument=np.array(instrument, np.int64),
+                    values=np.stack(values), known=np.stack(known), vibrates=np.array(vibrates, np.float32))

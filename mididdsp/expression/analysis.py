@@ -1,0 +1,237 @@
+"""From synthesis parameters up to how each note was played.
+
+Every attribute has one definition, stated here, that holds for notes of one frame and of a thousand. ``level`` below
+is the power of partials and noise in a frame, in dB re 1.0. The *body* of a note is its frames within 20 dB of its
+highest.
+
+Conventions: 250 frames a second; deviations in cents from the written pitch; nothing here knows a file or a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mididdsp.expression.types import NoteExpression
+from mididdsp.units import FRAME_RATE, SILENCE_DB, midi_to_hz
+
+Array = NDArray[np.floating[Any]]
+
+BODY_DB = 20.0
+ATTACK_FRAMES = 10
+VIBRATO_BAND_HZ = (3.25, 8.95)
+VIBRATO_WINDOW_S = 0.45
+VIBRATO_FLOOR_CENTS = 6.0
+VIBRATO_SHARE = 0.55
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vibrato:
+    """A vibrato as heard: extent (cents, centre to peak), rate (Hz), delay after the onset (s)."""
+
+    cents: float
+    rate_hz: float
+    delay_s: float
+
+
+def frame_level_db(partial_power: Array, noise_power: Array) -> Array:
+    """Power of partials and noise together, dB re 1.0; both inputs are mean squares; [T]."""
+    return np.asarray(10.0 * np.log10(np.maximum(partial_power + noise_power, 10 ** (SILENCE_DB / 10))))
+
+
+def smoothed(values: Array, width: int) -> Array:
+    """Running mean over ``width`` frames (odd), shorter at the ends."""
+    if len(values) < 3:
+        return np.asarray(values, dtype=np.float64)
+    width = min(width, len(values) // 2 * 2 - 1)
+    kernel = np.ones(width)
+    return np.asarray(np.convolve(values, kernel, mode="same") / np.convolve(np.ones(len(values)), kernel, mode="same"))
+
+
+def crossing_time(level_db: Array, threshold_db: float) -> float | None:
+    """Seconds until the level first reaches a threshold, between frames by a straight line; None when it never does."""
+    above = np.flatnonzero(level_db >= threshold_db)
+    if len(above) == 0:
+        return None
+    index = int(above[0])
+    if index == 0:
+        return 0.0
+    before, after = level_db[index - 1], level_db[index]
+    return float((index - 1 + (threshold_db - before) / max(after - before, 1e-9)) / FRAME_RATE)
+
+
+def attack_time(level_db: Array, body_db: float) -> float:
+    """Seconds from 10 to 90 % of the body's amplitude (or of the note's highest, where that is lower)."""
+    reference = min(body_db, float(np.max(level_db)))
+    start = crossing_time(level_db, reference - 20.0)
+    end = crossing_time(level_db, reference - 0.915)
+    return max(0.0, (end or 0.0) - (start or 0.0))
+
+
+def release_time(level_db: Array, body_db: float) -> float:
+    """Seconds from -3 to -20 dB re the body after the offset, where ``level_db`` [T] begins.
+
+    Where the level at the offset is already more than 3 dB below the body, the fall is counted from there. A fall that
+    the frames do not hold to its end is extended by a straight line; one of less than 4 dB says nothing: 0.05 s.
+    """
+    reference = min(body_db, float(level_db[0]) + 3.0) if len(level_db) else body_db
+    start = crossing_time(-level_db, -(reference - 3.0))
+    end = crossing_time(-level_db, -(reference - 20.0))
+    if end is not None:
+        return max(0.0, end - (start or 0.0))
+    fallen = reference - float(level_db[-1]) if len(level_db) else 0.0
+    if fallen < 4.0:
+        return 0.05
+    return float(((len(level_db) - 1) / FRAME_RATE - (start or 0.0)) * 17.0 / (fallen - 3.0))
+
+
+def find_vibrato(cents: Array) -> Vibrato | None:
+    """The vibrato of one note, or None.
+
+    Windows of 0.45 s; a peak between 3.25 and 8.95 Hz of at least 6 cents that holds 55 % of the power between 1.5 and
+    20 Hz; half of the windows, or 0.6 s, must have one. The extent is the mean over windows above half of the largest,
+    the delay the first time the swing reaches half of the largest.
+
+    Args:
+        cents: deviation from the note, one value a frame, whole note; [T].
+    """
+    window = int(VIBRATO_WINDOW_S * FRAME_RATE)
+    if len(cents) < window:
+        return None
+    taper = np.hanning(window + 2)[1:-1]
+    step = 6
+    frames = np.lib.stride_tricks.sliding_window_view(cents, window)[::step]
+    position = np.linspace(-1, 1, window)
+    weights = taper / taper.sum()
+    centred = frames - (frames @ weights)[:, None]
+    slope = (centred * position) @ weights / ((position**2) @ weights)
+    centred = centred - slope[:, None] * position
+    grid = np.arange(1.5, 20.01, 0.1)
+    basis = np.exp(-2j * np.pi * np.outer(np.arange(window) / FRAME_RATE, grid))
+    swing = 2.0 * np.abs((centred * weights) @ basis)
+    inside = (grid >= VIBRATO_BAND_HZ[0]) & (grid <= VIBRATO_BAND_HZ[1])
+    best = np.argmax(np.where(inside, swing, 0.0), axis=1)
+    rows = np.arange(len(swing))
+    top = swing[rows, best]
+    near = np.abs(grid[None, :] - grid[best][:, None]) <= 2.3  # the main lobe of the window
+    share = (swing**2 * near).sum(1) / np.maximum((swing**2).sum(1), 1e-12)
+    # the skirt of a drift or a tremor outside the band is no peak
+    peak = (top >= swing[rows, best - 1]) & (top >= swing[rows, best + 1])
+    has = (top >= VIBRATO_FLOOR_CENTS) & (share >= VIBRATO_SHARE) & peak
+    if not has.any() or not (has.mean() >= 0.5 or has.sum() * step / FRAME_RATE >= 0.6):
+        return None
+    largest = float(top[has].max())
+    strong = has & (top >= 0.5 * largest)
+    extent = float(np.mean(top[strong]))
+    rate = float(np.average(grid[best][strong], weights=top[strong]))
+    # the first half cycle that reaches half of the extent
+    half_cycle = max(3, int(0.5 * FRAME_RATE / rate))
+    trend = smoothed(cents, int(FRAME_RATE / rate) // 2 * 2 + 1)
+    swings = np.abs(cents - trend)
+    above = np.flatnonzero(swings >= 0.5 * extent)
+    first = max(0, int(above[0]) - half_cycle) if len(above) else 0
+    return Vibrato(cents=extent, rate_hz=rate, delay_s=first / FRAME_RATE)
+
+
+def measure_note(
+    *,
+    f0_hz: Array,
+    partial_power: Array,
+    noise_power: Array,
+    pitch: float,
+    onset: int,
+    offset: int,
+    written_onset_s: float | None = None,
+    written_duration_s: float | None = None,
+    glide_s: float | None = None,
+    joined: bool = False,
+    leads: bool = False,
+) -> NoteExpression:
+    """The expression of one note from its frames.
+
+    Args:
+        f0_hz: fundamental; [T].
+        partial_power: mean square of each partial, 0 where unknown; [T, H].
+        noise_power: mean square of the noise, all bands; [T].
+        pitch: as written, MIDI number.
+        onset: first frame of the note, where the sound begins.
+        offset: frame after the last; release frames follow it.
+        written_onset_s, written_duration_s: of the score, in seconds on the frames' clock; without them timing is 0.
+        glide_s: 10–90 % time of the transition into the note, when joined.
+        joined: continues the note before it.
+        leads: the next note continues this one.
+    """
+    body, level, body_db = _body(partial_power, noise_power, onset, offset)
+    spectrum = partial_power[onset:offset][body].sum(0)
+    number = np.arange(1, len(spectrum) + 1)
+    brightness = float(np.log2((spectrum * number).sum() / max(spectrum.sum(), 1e-20))) if spectrum.sum() > 0 else 0.0
+    inner = level[body]
+    trim = len(inner) // 10
+    inner = smoothed(inner, 5)[trim : len(inner) - trim or None]
+    early = noise_power[onset : min(onset + ATTACK_FRAMES, offset)]
+    early_db = 10 * np.log10(max(float(early.mean()), 1e-12))
+    cents = 1200.0 * np.log2(f0_hz[onset:offset] / midi_to_hz(pitch))
+    centre = cents[body]
+    keep = len(centre) // 6
+    tuning = float(np.mean(centre[keep : len(centre) - keep or None]))
+    vibrato = find_vibrato(cents)
+    after = 10 * np.log10(np.maximum(partial_power[offset:].sum(1) + noise_power[offset:], 1e-12))
+    seconds = (offset - onset) / FRAME_RATE
+    return NoteExpression(
+        level_db=float(np.clip(body_db, -120.0, 12.0)),
+        fluctuation_db=min(float(np.std(inner)), 40.0),
+        peak_position=float(np.argmax(smoothed(level, 5)) / len(level)),
+        brightness=float(np.clip(brightness, 0.0, 10.0)),
+        attack_noise_db=float(np.clip(early_db - body_db, -120.0, 40.0)),
+        attack_s=float(min(attack_time(level, body_db), 10.0)),
+        release_s=float(np.clip(release_time(after, body_db), 0.0, 20.0)) if len(after) else 0.05,
+        vibrato_cents=vibrato.cents if vibrato else 0.0,
+        vibrato_rate_hz=vibrato.rate_hz if vibrato else None,
+        vibrato_delay_s=vibrato.delay_s if vibrato else None,
+        tuning_cents=float(np.clip(tuning, -1200.0, 1200.0)),
+        timing_s=0.0 if written_onset_s is None else float(np.clip(onset / FRAME_RATE - written_onset_s, -2.0, 2.0)),
+        length_ratio=None if leads or written_duration_s is None else float(
+            np.clip(seconds / written_duration_s, 0.01, 4.0)),
+        glide_s=glide_s if joined else None,
+    )
+
+
+def _body(partial_power: Array, noise_power: Array, onset: int, offset: int) -> tuple[NDArray[np.bool_], Array, float]:
+    """(which frames of the note are its body, level of all its frames, power mean of the body in dB)."""
+    if not 0 <= onset < offset <= len(noise_power):
+        raise ValueError(f"a note spans frames {onset} to {offset} of {len(noise_power)}; give it at least one of them")
+    power = partial_power[onset:offset].sum(1) + noise_power[onset:offset]
+    level = frame_level_db(partial_power[onset:offset].sum(1), noise_power[onset:offset])
+    body = level >= level.max() - BODY_DB
+    return body, level, float(10 * np.log10(max(float(power[body].mean()), 1e-12)))
+
+
+def sounding_span(level_db: Array) -> tuple[int, int, int]:
+    """Where a single note begins, where the player stops, and where the sound is gone; frames.
+
+    It begins with the first rise to 25 dB below its top. The player stops where the final fall leaves the last plateau
+    by 3 dB; the sound is gone 45 dB below the top.
+
+    Args:
+        level_db: level of the clip, one value a frame; [T].
+    """
+    top = float(np.max(level_db))
+    loud = np.flatnonzero(level_db >= top - 25.0)
+    onset = int(loud[0])
+    flat = smoothed(level_db, 9)
+    audible = np.flatnonzero(level_db >= top - 45.0)
+    end = int(audible[-1]) + 1
+    plateau = float(np.percentile(level_db[loud[0] : loud[-1] + 1], 60))
+    held = np.flatnonzero(flat >= min(plateau, top) - 20.0)
+    window = int(0.2 * FRAME_RATE)
+    offset = int(held[-1]) if len(held) else onset  # a click has no plateau
+    # walk back while the sound is still rising towards the plateau it fell from
+    while offset > onset + 2:
+        before = flat[max(onset, offset - window) : offset]
+        if flat[offset] >= np.max(before) - 3.0:
+            break
+        offset -= 1
+    return onset, max(offset, onset + 1), max(end, offset + 1)

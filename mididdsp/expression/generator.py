@@ -1,0 +1,370 @@
+"""p(expression | notes, instrument): how a player would play each note, as a distribution to sample from.
+
+For every note a network of dense layers sees the note and two neighbours on either side and gives a joint Gaussian over
+the attributes, each on a scale where it is about Gaussian, and the chance of a vibrato. A joint Gaussian can be
+conditioned exactly: what is given (locked, edited, asked for) shifts the rest. ``temperature`` scales the deviations;
+0 is the mean. Deviations of neighbouring notes are correlated (a moving average of keyed draws), as moods last longer
+than a note; they stay local all the same: a note is touched by edits at most ``2 * REACH`` notes away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, NoteExpression
+from mididdsp.instruments import INSTRUMENTS
+from mididdsp.notes.types import ARTICULATIONS, PartPlan, PlannedNote
+from mididdsp.random import keyed_generator
+
+Array = NDArray[np.floating[Any]]
+
+REACH = 2
+"""Neighbours seen on either side, in the same voice."""
+
+_PITCH_CENTRES = np.arange(22.0, 108.0, 4.0)
+_NEIGHBOUR = 6
+VELOCITY_MARKS = (20.0, 33.0, 49.0, 64.0, 80.0, 96.0, 112.0, 127.0)
+"""Velocities of the dynamic marks: a hat function stands on each."""
+
+PLAIN_FEATURES = 5
+"""The first features of a context: pitch, length (twice), whether there is a velocity, and which."""
+
+CONTEXT_FEATURES = PLAIN_FEATURES + len(VELOCITY_MARKS) + len(_PITCH_CENTRES) + len(ARTICULATIONS) + 2 + 2 * REACH * _NEIGHBOUR
+
+_COUNT = len(ATTRIBUTES)
+_INDEX = {name: index for index, name in enumerate(ATTRIBUTES)}
+VIBRATO_ATTRIBUTES = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
+SHORTEST_VIBRATO_S = 0.2
+
+LEVEL_SPREAD_WITH_VELOCITY = 0.5
+"""Share of the level's spread that is drawn where a velocity says how loud the note is."""
+
+MOOD_WEIGHTS = np.array([0.35, 0.6, 1.0, 0.6, 0.35])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Attribute ↔ the scale on which it is about Gaussian: (f(x) - centre) / spread."""
+
+    kind: str
+    centre: float
+    spread: float
+
+    def forward(self, value: float) -> float:
+        """Physical value → model scale."""
+        if self.kind == "log":
+            value = math.log(max(value, 1e-3))
+        elif self.kind == "share":
+            clipped = min(max(value, 0.01), 0.99)
+            value = math.log(clipped / (1.0 - clipped))
+        return (value - self.centre) / self.spread
+
+    def backward(self, value: float) -> float:
+        """Model scale → physical value."""
+        value = value * self.spread + self.centre
+        if self.kind == "log":
+            return math.exp(value)
+        if self.kind == "share":
+            return 1.0 / (1.0 + math.exp(-value))
+        return value
+
+
+SCALES: Mapping[str, Scale] = {
+    "level_db": Scale(kind="linear", centre=-26.0, spread=8.0),
+    "fluctuation_db": Scale(kind="log", centre=math.log(1.5), spread=0.7),
+    "peak_position": Scale(kind="share", centre=0.0, spread=1.5),
+    "brightness": Scale(kind="linear", centre=1.0, spread=0.6),
+    "attack_noise_db": Scale(kind="linear", centre=-25.0, spread=8.0),
+    "attack_s": Scale(kind="log", centre=math.log(0.05), spread=1.0),
+    "release_s": Scale(kind="log", centre=math.log(0.1), spread=0.5),
+    "vibrato_cents": Scale(kind="log", centre=math.log(12.0), spread=0.5),
+    "vibrato_rate_hz": Scale(kind="linear", centre=5.8, spread=0.6),
+    "vibrato_delay_s": Scale(kind="log", centre=math.log(0.15), spread=0.7),
+    "tuning_cents": Scale(kind="linear", centre=0.0, spread=10.0),
+    "timing_s": Scale(kind="linear", centre=0.0, spread=0.006),
+    "length_ratio": Scale(kind="linear", centre=0.96, spread=0.03),
+    "glide_s": Scale(kind="log", centre=math.log(0.015), spread=0.7),
+}
+"""One entry an attribute, in the order of ``ATTRIBUTES``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """What is seen of a neighbouring note.
+
+    Attributes:
+        interval: its pitch against the note's, semitones.
+        gap_s: seconds of silence between it and the next note on the way to this one; below 0 they overlap.
+        seconds: its length.
+        velocity: its velocity against the note's; 0 where one of them has none.
+    """
+
+    interval: float
+    gap_s: float
+    seconds: float
+    velocity: float
+
+
+def context_features(
+    pitch: float, seconds: float, velocity: float | None, articulations: Sequence[str], joined: bool, leads: bool,
+    neighbours: Sequence[Neighbour | None],
+) -> Array:
+    """What the network sees of a note; [CONTEXT_FEATURES].
+
+    Args:
+        pitch: MIDI number.
+        seconds: written length.
+        velocity: 1 to 127, or None.
+        articulations: marks from ``ARTICULATIONS``.
+        joined: it continues the note before it.
+        leads: the next note continues it.
+        neighbours: REACH before, nearest first, then REACH after, nearest first; None where there is none.
+    """
+    around: list[float] = []
+    for neighbour in neighbours:
+        if neighbour is None:
+            around += [0.0] * _NEIGHBOUR
+        else:
+            around += [1.0, float(np.clip(neighbour.interval / 6.0, -3, 3)),
+                       float(np.clip(neighbour.gap_s / 0.25, -1, 3)), math.exp(-max(neighbour.gap_s, 0.0) / 0.05),
+                       math.log(max(neighbour.seconds, 0.02) / 0.5), float(np.clip(neighbour.velocity / 32.0, -2, 2))]
+    marks = [float(name in articulations) for name in ARTICULATIONS]
+    return np.array([
+        (pitch - 60.0) / 20.0, math.log(max(seconds, 0.02) / 0.5), min(seconds, 4.0) / 2.0,
+        0.0 if velocity is None else 1.0, 0.0 if velocity is None else (velocity - 80.0) / 32.0,
+        *(np.zeros(len(VELOCITY_MARKS)) if velocity is None else velocity_hats(np.array([velocity]))[0]),
+        *np.exp(-0.5 * ((pitch - _PITCH_CENTRES) / 3.0) ** 2), *marks, float(joined), float(leads), *around,
+    ])
+
+
+def velocity_hats(velocity: Array) -> Array:
+    """Hat functions on ``VELOCITY_MARKS``, summing to 1; [N, marks] for velocities [N]."""
+    eye = np.eye(len(VELOCITY_MARKS))
+    return np.stack([np.interp(velocity, VELOCITY_MARKS, row) for row in eye], axis=-1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpressionConfig:
+    """Sizes of the network; ``dropout`` while training, for single notes are few."""
+
+    width: int = 192
+    layers: int = 2
+    embedding: int = 16
+    dropout: float = 0.3
+
+
+class ExpressionNetwork(nn.Module):
+    """Context [N, CONTEXT_FEATURES] and instrument [N] → mean [N, A], Cholesky factor [N, A, A], vibrato logit [N]."""
+
+    def __init__(self, config: ExpressionConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.instrument = nn.Embedding(len(INSTRUMENTS), config.embedding)
+        nn.init.normal_(self.instrument.weight, std=0.3)
+        widths = [CONTEXT_FEATURES + config.embedding] + [config.width] * config.layers
+        self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
+                                    for module in (nn.Linear(a, b), nn.SiLU(), nn.Dropout(config.dropout))])
+        self.mean = nn.Linear(config.width, _COUNT)
+        # how attributes vary together hangs on the instrument, and on pitch, length and velocity alone
+        self.factor = nn.Linear(config.embedding + PLAIN_FEATURES, _COUNT * (_COUNT + 1) // 2)
+        self.vibrato = nn.Linear(config.width, 1)
+        nn.init.zeros_(self.factor.weight)
+        nn.init.zeros_(self.factor.bias)
+
+    def forward(self, context: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        embedded = self.instrument(instrument)
+        hidden = self.body(torch.cat([context, embedded], -1))
+        flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], embedded], -1))
+        lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
+        rows, columns = torch.tril_indices(_COUNT, _COUNT)
+        lower[:, rows, columns] = flat
+        diagonal = torch.diagonal(lower, dim1=-2, dim2=-1)
+        scale = 0.03 + nn.functional.softplus(diagonal + 0.3)
+        factor = lower - torch.diag_embed(diagonal) + torch.diag_embed(scale)
+        return self.mean(hidden), factor, self.vibrato(hidden)[:, 0]
+
+
+def masked_log_likelihood(mean: Tensor, factor: Tensor, values: Tensor, known: Tensor) -> Tensor:
+    """Log density of the known attributes alone, the others integrated out; nats; [N].
+
+    Args:
+        mean: [N, A].
+        factor: lower-triangular; [N, A, A].
+        values: on the model's scale, anything where unknown; [N, A].
+        known: 1 or 0; [N, A].
+    """
+    covariance = factor @ factor.transpose(-1, -2)
+    both = known.unsqueeze(-1) * known.unsqueeze(-2)
+    eye = torch.eye(_COUNT, dtype=mean.dtype, device=mean.device)
+    masked = covariance * both + eye * (1.0 - known).unsqueeze(-1)
+    lower = torch.linalg.cholesky(masked + 1e-6 * eye)
+    residual = ((values - mean) * known).unsqueeze(-1)
+    whitened = torch.linalg.solve_triangular(lower, residual, upper=False)[..., 0]
+    log_diagonal = torch.log(torch.diagonal(lower, dim1=-2, dim2=-1))
+    density: Tensor = -0.5 * (whitened**2).sum(-1) - log_diagonal.sum(-1) - 0.5 * math.log(2 * math.pi) * known.sum(-1)
+    return density
+
+
+class ExpressionGenerator:
+    """Notes of a part → an expression for each; see the module's docstring."""
+
+    local = True
+
+    def __init__(self, network: ExpressionNetwork) -> None:
+        self.network = network.eval()
+
+    @classmethod
+    def from_checkpoint(cls, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> ExpressionGenerator:
+        """The generator that :meth:`to_checkpoint` wrote."""
+        network = ExpressionNetwork(ExpressionConfig(**card["model"]["network"]))
+        network.load_state_dict(dict(tensors))
+        return cls(network)
+
+    def to_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """(tensors, the card's ``model`` entry)."""
+        return dict(self.network.state_dict()), {"network": asdict(self.network.config)}
+
+    def express(
+        self,
+        plan: PartPlan,
+        *,
+        seed: int,
+        temperature: float = 1.0,
+        given: Mapping[str, Mapping[str, float | None]] | None = None,
+    ) -> dict[str, NoteExpression]:
+        """An expression for every note of a part.
+
+        Args:
+            plan: the part's notes in chains.
+            seed: of the document; draws are keyed by it and the note's id.
+            temperature: 0 is the mean, 1 as varied as players; from 0.
+            given: note id to attributes that are already decided; they are kept, and the others are drawn given them.
+                ``vibrato_cents`` 0 means no vibrato; a None leaves the attribute undefined.
+        """
+        given = given or {}
+        planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
+        result = {}
+        for note_id, item in planned.items():
+            mean, factor, chance = self._distribution(plan.part.instrument, item, planned)
+            result[note_id] = _draw(item, mean, factor, chance, self._mood(note_id, planned, seed),
+                                    keyed_generator(seed, note_id, "expression").random(), temperature,
+                                    given.get(note_id, {}))
+        return result
+
+    @torch.inference_mode()
+    def _distribution(
+        self, instrument: str, item: PlannedNote, planned: Mapping[str, PlannedNote]
+    ) -> tuple[Array, Array, float]:
+        note = item.note
+        neighbours = [*_line(item, planned, "previous"), *_line(item, planned, "following")]
+        features = context_features(note.pitch, note.duration, note.velocity, note.articulations, item.joined,
+                                    item.leads, neighbours)
+        device = self.network.mean.weight.device
+        # one note at a time: a row's last bit must not depend on its company (see mididdsp.tiles)
+        mean, factor, logit = self.network(torch.from_numpy(features.astype(np.float32)[None]).to(device),
+                                           torch.tensor([list(INSTRUMENTS).index(instrument)], device=device))
+        return (mean[0].double().cpu().numpy(), factor[0].double().cpu().numpy(), float(torch.sigmoid(logit[0])))
+
+    def _mood(self, note_id: str, planned: Mapping[str, PlannedNote], seed: int) -> Array:
+        """Standard normal draws, correlated with those of the neighbours; [A]."""
+        names: list[str | None] = [note_id]
+        for direction in ("previous", "following"):
+            current: str | None = note_id
+            for _ in range(REACH):
+                current = getattr(planned[current], direction) if current is not None else None
+                names = [current, *names] if direction == "previous" else [*names, current]
+        total = np.zeros(_COUNT)
+        for weight, name, place in zip(MOOD_WEIGHTS, names, range(-REACH, REACH + 1)):
+            # where there is no neighbour its draw is the note's own, so that the variance stays 1
+            key = name if name is not None else f"{note_id} {place}"
+            total += weight * keyed_generator(seed, key, "mood").standard_normal(_COUNT)
+        return np.asarray(total / np.sqrt((MOOD_WEIGHTS**2).sum()))
+
+
+def _line(item: PlannedNote, planned: Mapping[str, PlannedNote], direction: str) -> list[Neighbour | None]:
+    """REACH neighbours in one direction, nearest first."""
+    found: list[Neighbour | None] = []
+    current = item
+    for _ in range(REACH):
+        name = getattr(current, direction)
+        if name is None:
+            return found + [None] * (REACH - len(found))
+        other = planned[name]
+        before, after = (other, current) if direction == "previous" else (current, other)
+        velocity = (other.note.velocity - item.note.velocity) if other.note.velocity and item.note.velocity else 0.0
+        found.append(Neighbour(interval=other.note.pitch - item.note.pitch, gap_s=after.note.onset - before.note.offset,
+                               seconds=other.note.duration, velocity=float(velocity)))
+        current = other
+    return found
+
+
+def _draw(
+    item: PlannedNote, mean: Array, factor: Array, chance: float, mood: Array, coin: float, temperature: float,
+    given: Mapping[str, float | None],
+) -> NoteExpression:
+    values: dict[str, float | None] = dict(given)
+    if given.get("vibrato_cents") is not None:
+        vibrates = bool(given["vibrato_cents"])
+    elif given.get("vibrato_rate_hz") is not None or given.get("vibrato_delay_s") is not None:
+        vibrates = True  # who asks for a rate asks for a vibrato
+        values.pop("vibrato_cents", None)
+    elif item.note.duration < SHORTEST_VIBRATO_S:
+        vibrates = False
+    else:  # at temperature 0 the likelier of the two
+        vibrates = coin < chance if temperature > 0 else chance >= 0.5
+    if not vibrates:
+        values |= {"vibrato_cents": 0.0, "vibrato_rate_hz": None, "vibrato_delay_s": None}
+    if not item.joined:
+        values["glide_s"] = None
+    if item.leads:
+        values["length_ratio"] = None
+    elif "length_ratio" not in values:
+        values["length_ratio"] = _length_ratio(item, mean, mood, temperature)
+    decided = [_INDEX[name] for name, value in values.items() if value is not None]
+    open_ = [index for index, name in enumerate(ATTRIBUTES) if name not in values]
+    if open_:
+        covariance = factor @ factor.T
+        # what is given moves the rest; no vibrato has no place on the scale of extents, and what lies beyond the
+        # recorded range (the clip of the training set) says no more than its edge
+        conditioned = [index for index in decided if ATTRIBUTES[index] in given
+                       and (vibrates or ATTRIBUTES[index] not in VIBRATO_ATTRIBUTES)]
+        target = np.clip([SCALES[ATTRIBUTES[index]].forward(float(values[ATTRIBUTES[index]] or 0.0))
+                          for index in conditioned], -4.0, 4.0)
+        centre = mean[open_]
+        spread = covariance[np.ix_(open_, open_)]
+        if conditioned:
+            gain = np.linalg.solve(covariance[np.ix_(conditioned, conditioned)],
+                                   covariance[np.ix_(conditioned, open_)]).T
+            centre = centre + gain @ (target - mean[conditioned])
+            spread = spread - gain @ covariance[np.ix_(conditioned, open_)]
+        lower = np.linalg.cholesky(spread + 1e-9 * np.eye(len(open_)))
+        # extremes beyond 2.5 sigma are measuring errors as often as playing
+        spread_out = np.clip(mood[open_], -2.5, 2.5)
+        if item.note.velocity is not None and _INDEX["level_db"] in open_:
+            # single notes of one dynamic differ from take to take by more than a player would inside a phrase
+            spread_out[open_.index(_INDEX["level_db"])] *= LEVEL_SPREAD_WITH_VELOCITY
+        drawn = centre + temperature * (lower @ spread_out)
+        for index, value in zip(open_, drawn):
+            name = ATTRIBUTES[index]
+            low, high, _ = ATTRIBUTE_RANGES[name]
+            values[name] = float(np.clip(SCALES[name].backward(float(value)), low, high))
+    if vibrates and "vibrato_delay_s" not in given and values["vibrato_delay_s"] is not None:
+        values["vibrato_delay_s"] = min(values["vibrato_delay_s"], 0.5 * item.note.duration)
+    return NoteExpression(**values)  # type: ignore[arg-type]
+
+
+def _length_ratio(item: PlannedNote, mean: Array, mood: Array, temperature: float) -> float:
+    """Sounding share of a note's length: all of it before a rest, a little less before a note that follows at once."""
+    if item.following is None:
+        return 1.0
+    index = _INDEX["length_ratio"]
+    deviation = 0.3 * temperature * float(np.clip(mood[index], -2.5, 2.5))
+    return float(np.clip(SCALES["length_ratio"].backward(float(mean[index]) + deviation), 0.5, 1.0))

@@ -1,0 +1,491 @@
+"""The levels in a chain: what a Python user holds.
+
+``read`` (a file to notes), ``perform`` (notes to expression), ``synthesize`` (expression to synthesis parameters) and
+``render`` (any of them to audio). Each returns a value that can be looked at, edited and saved before the next is
+called; each also takes what an earlier level would have made, so that levels can be left out.
+
+Models are loaded when first needed, from the package or from the checkpoints given.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mididdsp import sources
+from mididdsp.expression.controllers import controller_curves, controller_pan
+from mididdsp.expression.curves import curve_function
+from mididdsp.expression.document import load_performance
+from mididdsp.expression.types import CURVE_TARGETS, Mix, NoteExpression, PartMix, Performance
+from mididdsp.instruments import seats
+from mididdsp.notes.midi import MidiError, MidiReading, read_midi
+from mididdsp.notes.types import Chain, Part, PartPlan, Score
+from mididdsp.notes.voices import plan_part
+from mididdsp.parallel import available_cores, computed_ahead
+from mididdsp.rendering import PartSource, RenderError, Rendering
+from mididdsp.synthesis.document import SynthFile, open_synth
+from mididdsp.synthesis.types import Segment, SynthParams
+from mididdsp.units import FRAME_RATE
+
+if TYPE_CHECKING:
+    from mididdsp.expression.generator import ExpressionGenerator
+    from mididdsp.notes.generator import NotePrior
+    from mididdsp.synthesis.generator import SynthesisGenerator
+
+Source = str | os.PathLike[str] | Score | MidiReading
+"""What can be performed."""
+
+Renderable = Source | Performance | SynthParams | SynthFile | Sequence[SynthParams | SynthFile]
+"""What can be rendered."""
+
+CONTEXT_CHAINS = 16
+"""Chains kept on either side of an excerpt; the generators look at fewer neighbours than that."""
+
+RELEASES = 5.0
+"""A release of ``release_s`` from -3 to -20 dB is below -85 dB after this many of them."""
+
+SPARE_S = 0.5
+"""Kept around a chain beyond what its expression says it sounds, s."""
+
+Item = TypeVar("Item")
+
+
+class Performer:
+    """Notes to sound, level by level.
+
+    Args:
+        notes: checkpoint of the prior over notes: a name from the package or a path; None is the shipped one.
+        expression: the same for the expression generator.
+        synthesis: the same for the synthesis generator.
+        device: ``cpu``, ``cuda`` or ``auto`` (the GPU where there is one).
+        workers: threads that render parts side by side; None is one per core. The result does not depend on it.
+
+    Raises:
+        ValueError: the device is not there, or ``workers`` is below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        notes: str | os.PathLike[str] | None = None,
+        expression: str | os.PathLike[str] | None = None,
+        synthesis: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        workers: int | None = None,
+    ) -> None:
+        if device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"the device is {device!r}; choose auto, cpu or cuda")
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers is {workers}; it must be at least 1")
+        if device == "cuda":
+            import torch
+
+            if not torch.cuda.is_available():
+                raise ValueError("there is no CUDA device here; choose auto or cpu")
+        self.device = device
+        self.workers = workers or available_cores()
+        self._checkpoints = {"notes": notes, "expression": expression, "synthesis": synthesis}
+        self._models: dict[str, Any] = {}
+        self._hashes: dict[str, str] = {}
+        self._loading = threading.Lock()
+
+    @property
+    def notes_generator(self) -> NotePrior:
+        """The prior over notes."""
+        from mididdsp.notes.generator import NotePrior
+
+        model: NotePrior = self._model("notes", NotePrior)
+        return model
+
+    @property
+    def expression_generator(self) -> ExpressionGenerator:
+        """The model of how notes are played."""
+        from mididdsp.expression.generator import ExpressionGenerator
+
+        model: ExpressionGenerator = self._model("expression", ExpressionGenerator)
+        return model
+
+    @property
+    def synthesis_generator(self) -> SynthesisGenerator:
+        """The model of what instruments do."""
+        from mididdsp.synthesis.generator import SynthesisGenerator
+
+        model: SynthesisGenerator = self._model("synthesis", SynthesisGenerator)
+        return model
+
+    def _model(self, level: str, kind: Any) -> Any:
+        with self._loading:
+            if level not in self._models:
+                from mididdsp.checkpoints import CheckpointError, load_checkpoint, resolve, shipped
+
+                given = self._checkpoints[level]
+                path = shipped(level) if given is None else resolve(os.fspath(given))
+                checkpoint = load_checkpoint(path, level=level)
+                try:
+                    model = kind.from_checkpoint(checkpoint.tensors, checkpoint.card)
+                except (KeyError, RuntimeError, TypeError, ValueError) as error:
+                    raise CheckpointError(
+                        f"the checkpoint {path} does not fit the {level} model of this version; train it again"
+                    ) from error
+                network = model.net if level == "notes" else model.network
+                network.to(self._torch_device())
+                self._models[level] = model
+                self._hashes[level] = checkpoint.hash
+            return self._models[level]
+
+    def _torch_device(self) -> str:
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def read(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        unsupported: str = "nearest",
+        instruments: Mapping[str, str] | None = None,
+        keyswitches: str = "keep",
+    ) -> MidiReading:
+        """Read a MIDI file: its score, and what the user should know of it.
+
+        Args:
+            path: of the file.
+            unsupported: ``nearest``, ``skip`` or ``error``: what to do with instruments there is no model of.
+            instruments: part name, or ``*`` for all, to instrument.
+            keyswitches: ``keep`` or ``drop`` notes that look like key switches of a sample library.
+
+        Raises:
+            MidiError: it cannot be read, or holds nothing to play.
+            OSError: it cannot be opened.
+        """
+        reading = read_midi(path, unsupported=unsupported, instruments=instruments, keyswitches=keyswitches)
+        if not any(part.notes for part in reading.score.parts):
+            raise MidiError(
+                f"{os.fspath(path)} has no notes to play; "
+                f"{' '.join(reading.messages) or 'it may be empty or hold drums alone'}"
+            )
+        return reading
+
+    def perform(self, source: Source, *, seed: int = 0, temperature: float = 1.0) -> Performance:
+        """Draw how every note is played.
+
+        Args:
+            source: a MIDI file, or what was read from one.
+            seed: of every draw; the same seed gives the same performance.
+            temperature: how freely it is drawn, >= 0; 0 is the mean.
+
+        Returns:
+            Expressions for all notes, the controllers as curves, and a seat in the mix for every part.
+
+        Raises:
+            MidiError: the file cannot be read.
+            ValueError: the temperature is below 0.
+        """
+        if not temperature >= 0:
+            raise ValueError(f"the temperature is {temperature}; it must be a number from 0")
+        score = self._score(source)
+        generator = self.expression_generator
+        plans = [plan_part(part) for part in score.parts]
+        express = [_one(partial(generator.express, plan, seed=seed, temperature=temperature)) for plan in plans]
+        expressions: dict[str, NoteExpression] = {}
+        with computed_ahead(express, min(self.workers, len(plans))) as streams:
+            for stream in streams:
+                for drawn in stream:
+                    expressions.update(drawn)
+        pans = seats([part.instrument for part in score.parts])
+        return Performance(
+            score=score,
+            expressions=expressions,
+            curves=tuple(curve for part in score.parts for curve in controller_curves(part)),
+            seed=seed,
+            temperature=temperature,
+            checkpoints={"expression": self._hashes.get("expression", "")},
+            mix=Mix(parts={part.name: _place(part, pan) for part, pan in zip(score.parts, pans)}),
+        )
+
+    def takes(self, source: Source, count: int, *, seed: int = 0, temperature: float = 1.0) -> tuple[Performance, ...]:
+        """Several draws of the same notes, with seeds ``seed``, ``seed + 1`` and so on."""
+        score = self._score(source)
+        return tuple(self.perform(score, seed=seed + take, temperature=temperature) for take in range(count))
+
+    def synthesize(self, performance: Performance) -> Iterator[SynthParams]:
+        """The synthesis parameters of one part after the other, in the order of the score.
+
+        A part is held whole: about 0.2 MB a second for a violin. ``render`` needs no such room.
+        """
+        for part in self._part_sources(performance):
+            yield part.collect()
+
+    def render(
+        self,
+        source: Renderable,
+        *,
+        mix: Mix | None = None,
+        room: str | None = None,
+        sample_rate: int = 48_000,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        tail_s: float | None = None,
+        a4_hz: float = 440.0,
+        lufs: float | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        name: str | None = None,
+    ) -> Rendering:
+        """Prepare a render; the work is done when audio is asked for.
+
+        Args:
+            source: a MIDI file, a score, a performance, synthesis parameters of one or more parts, or the path of any
+                of them; a folder holds one piece's saved levels.
+            mix: gains, seats and rooms instead of the performance's own.
+            room: for all parts: ``none``, ``own`` or an audio file with an impulse response; None is each part's own.
+            sample_rate: Hz.
+            start_s: where the file begins, s of the piece.
+            end_s: where the music stops; None is its end.
+            tail_s: sound after the music; None lasts until the room has died away.
+            a4_hz: pitch of A4; saved levels always hold 440.
+            lufs: loudness of the mix, as far as a true peak of -1 dBTP allows; None keeps the mix's own gain.
+            seed: of the performance, where ``source`` is notes.
+            temperature: of the performance, where ``source`` is notes.
+            name: of the piece, for the files of stems and levels; None takes it from the path.
+
+        Raises:
+            MidiError, DocumentError, RenderError: the source cannot be read or holds nothing to play.
+            ValueError: an argument is out of range.
+        """
+        value, label = self._value(source, seed=seed, temperature=temperature)
+        performance: Performance | None
+        if isinstance(value, Performance):
+            parts, performance = self._part_sources(value), value
+        else:
+            performance = value.performance
+            given = {params.part: params for params in value.params}
+            if performance is None:
+                parts = [PartSource.from_params(params) for params in value.params]
+            else:
+                parts = [
+                    item.with_params(given[item.name]) if item.name in given else item
+                    for item in self._part_sources(performance, without=frozenset(given))
+                ]
+        own = mix or (performance.mix if performance is not None else _default_mix(parts))
+        return Rendering(
+            parts=tuple(parts),
+            performance=performance,
+            mix=own,
+            name=name or label,
+            room=room,
+            sample_rate=sample_rate,
+            start_s=start_s,
+            end_s=end_s,
+            tail_s=tail_s,
+            a4_hz=a4_hz,
+            lufs=lufs,
+            workers=self.workers,
+        )
+
+    def stream(self, source: Renderable, **how: Any) -> Iterator[NDArray[np.float32]]:
+        """The mix in blocks of a few seconds, float32 [samples, 2], from its start on; arguments as ``render``."""
+        return self.render(source, **how).stream()
+
+    def _score(self, source: Source) -> Score:
+        if isinstance(source, Score):
+            return source
+        if isinstance(source, MidiReading):
+            return source.score
+        return self.read(source).score
+
+    def _value(self, source: Renderable, *, seed: int, temperature: float) -> tuple[Performance | _Levels, str]:
+        """What to render, and a name for its files."""
+        if isinstance(source, Performance):
+            return source, _label(source.score.title)
+        if isinstance(source, (SynthParams, SynthFile)):
+            return _Levels(params=(source,)), _label(source.part)
+        if isinstance(source, (Score, MidiReading)):
+            performance = self.perform(source, seed=seed, temperature=temperature)
+            return performance, _label(performance.score.title)
+        if not isinstance(source, (str, os.PathLike)):
+            params = tuple(source)
+            if not params:
+                raise RenderError("there are no synthesis parameters to render; give at least one part")
+            return _Levels(params=params), _label(params[0].part)
+        path = Path(source)
+        kind = sources.kind_of(path)
+        if kind is sources.Kind.PERFORMANCE:
+            return load_performance(path), sources.stem_of(path)
+        if kind is sources.Kind.SYNTH:
+            return _saved_part(path), sources.stem_of(path)
+        if kind is sources.Kind.FOLDER:
+            return _saved_levels(path)
+        return self.perform(path, seed=seed, temperature=temperature), sources.stem_of(path)
+
+    def _part_sources(self, performance: Performance, without: frozenset[str] = frozenset()) -> list[PartSource]:
+        """The parts that have notes; those named in ``without`` are given no generator, for their parameters exist."""
+        return [
+            self._part_source(performance, plan_part(part), made=part.name not in without)
+            for part in performance.score.parts
+            if part.notes
+        ]
+
+    def _part_source(self, performance: Performance, plan: PartPlan, *, made: bool) -> PartSource:
+        generator = self.synthesis_generator if made else None
+
+        def segments(start_s: float, end_s: float | None) -> Iterator[Segment]:
+            assert generator is not None, "a part whose parameters are given is not generated"
+            curves: dict[str, Any] = {
+                f"{target}_curve": curve_function(performance.curves, target, plan.part) for target in CURVE_TARGETS
+            }
+            kept = _by_start(_excerpt(plan, performance, start_s, end_s), performance)
+            return generator.segments(
+                kept, performance.expressions, seed=performance.seed, temperature=performance.temperature, **curves
+            )
+
+        return PartSource(
+            name=plan.part.name,
+            instrument=plan.part.instrument,
+            notes=len(plan.part.notes),
+            voices=plan.voices,
+            end_s=max(note.offset for note in plan.part.notes),
+            segments=segments,
+            seed=performance.seed,
+            noise_edges_hz=generator.noise_edges_hz if generator is not None else (),
+            frame_rate=FRAME_RATE,
+            levels=partial(_levels, performance, plan.part),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Levels:
+    """Synthesis parameters, and the performance they were made from where it is known."""
+
+    params: tuple[SynthParams | SynthFile, ...]
+    performance: Performance | None = None
+
+
+def _saved_part(path: Path) -> _Levels:
+    """A part's saved parameters; the performance saved beside them tells its place in the mix and the length."""
+    beside = sources.performance_beside(path)
+    params = open_synth(path)
+    performance = None if beside is None else load_performance(beside)
+    if performance is not None:
+        performance = _only(performance, params.part)
+    return _Levels(params=(params,), performance=performance)
+
+
+def _only(performance: Performance, name: str) -> Performance | None:
+    """A performance of one part alone, the mix as it was; None when it has no such part."""
+    parts = tuple(part for part in performance.score.parts if part.name == name)
+    if not parts:
+        return None
+    ids = {note.id for part in parts for note in part.notes}
+    return replace(
+        performance,
+        score=replace(performance.score, parts=parts),
+        expressions={key: value for key, value in performance.expressions.items() if key in ids},
+        curves=tuple(curve for curve in performance.curves if curve.part == name),
+        origins={key: value for key, value in performance.origins.items() if key in ids},
+        locks={key: value for key, value in performance.locks.items() if key in ids},
+    )
+
+
+def _saved_levels(folder: Path) -> tuple[_Levels, str]:
+    """One piece's saved levels: its performance, and the parameters of its parts where they were saved too."""
+    performances = sorted(item for item in folder.iterdir() if item.name.lower().endswith(sources.PERFORMANCE_SUFFIX))
+    synths = sorted(item for item in folder.iterdir() if item.name.lower().endswith(sources.SYNTH_SUFFIX))
+    if len(performances) > 1:
+        raise RenderError(
+            f"{folder} holds {len(performances)} performances; give one of them, or a folder as the output"
+        )
+    if not performances and not synths:
+        raise RenderError(
+            f"{folder} holds no saved performance and no synthesis parameters; "
+            "give a folder that --save-levels wrote, or a folder as the output to render all files in it"
+        )
+    params = tuple(open_synth(path) for path in synths)
+    if not performances:
+        return _Levels(params=params), sources.stem_of(synths[0])
+    return _Levels(params=params, performance=load_performance(performances[0])), sources.stem_of(performances[0])
+
+
+def _label(text: str) -> str:
+    """A name for files; never empty."""
+    return text.strip() or "performance"
+
+
+def _one(make: Callable[[], Item]) -> Iterator[Item]:
+    """A stream of one thing, made when it is asked for."""
+    yield make()
+
+
+def _place(part: Part, seat: float) -> PartMix:
+    """A part's place in the mix: where its controller puts it, else the instrument's seat."""
+    asked = controller_pan(part)
+    return PartMix(pan=seat if asked is None else asked)
+
+
+def _default_mix(parts: Sequence[PartSource]) -> Mix:
+    pans = seats([part.instrument for part in parts])
+    return Mix(parts={part.name: PartMix(pan=pan) for part, pan in zip(parts, pans)})
+
+
+def _levels(performance: Performance, part: Part) -> list[tuple[float, float]]:
+    """Level in dB re full scale, curves added, and seconds of each note: what the mix estimates its gain from."""
+    middles = np.array([note.onset + note.duration / 2.0 for note in part.notes])
+    added = np.zeros(len(middles))
+    for target in ("level", "gain"):
+        curve = curve_function(performance.curves, target, part)
+        if curve is not None:
+            added = added + curve(middles)
+    return [
+        (performance.expressions[note.id].level_db + float(more), note.duration)
+        for note, more in zip(part.notes, added)
+    ]
+
+
+def _excerpt(plan: PartPlan, performance: Performance, start_s: float, end_s: float | None) -> PartPlan:
+    """The chains that can sound in an excerpt, and enough chains around them to give the generator its context."""
+
+    def end_of(chain: Chain) -> float:
+        last = chain.notes[-1]
+        expression = performance.expressions[last.note.id]
+        stretch = max(1.0, expression.length_ratio or 1.0)
+        return (
+            last.onset
+            + expression.timing_s
+            + (last.offset - last.onset) * stretch
+            + RELEASES * expression.release_s
+            + SPARE_S
+        )
+
+    def start_of(chain: Chain) -> float:
+        return chain.notes[0].onset + performance.expressions[chain.id].timing_s - SPARE_S
+
+    inside = [
+        index
+        for index, chain in enumerate(plan.chains)
+        if end_of(chain) >= start_s and (end_s is None or start_of(chain) < end_s)
+    ]
+    if len(inside) == len(plan.chains):
+        return plan
+    if not inside:
+        return replace(plan, chains=())
+    first, last = max(0, inside[0] - CONTEXT_CHAINS), inside[-1] + 1 + CONTEXT_CHAINS
+    return replace(plan, chains=plan.chains[first:last])
+
+
+def _by_start(plan: PartPlan, performance: Performance) -> PartPlan:
+    """The same chains by the time they begin to sound, which an expression may shift."""
+
+    def start(chain: Chain) -> float:
+        return max(0.0, chain.notes[0].onset + performance.expressions[chain.id].timing_s)
+
+    return replace(plan, chains=tuple(sorted(plan.chains, key=start)))

@@ -1,0 +1,663 @@
+"""p(synthesis parameters | notes, expression, instrument), note-parallel.
+
+A note's frames are generated in the note's own window from its expression and its neighbours' intervals, in three
+steps:
+
+1. **Mean**: a network of dense layers tells level contour, partials, noise and slow pitch of every frame from where the
+   frame lies in its note. Frames see no other frame, so any window of any note can be generated alone.
+2. **Life**: coloured noise, keyed by the note's id, gives partials, level and pitch the micro-variation that players
+   have; its spectra are learned from what the mean leaves over. ``temperature`` scales it; 0 is the mean.
+3. **Conformance**: level, fluctuation, brightness, attack noise, vibrato, tuning, onset and release are made what the
+   expression asks for, by the definitions of ``mididdsp.expression.analysis``.
+
+Joined notes share a segment: their windows are cross-faded in log f0 and dB over the transition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mididdsp.expression.types import NoteExpression
+from mididdsp.instruments import INSTRUMENTS
+from mididdsp.notes.types import Chain, Note, PartPlan, PlannedNote
+from mididdsp.random import keyed_generator
+from mididdsp.synthesis.knots import KNOTS, knot_weights
+from mididdsp.synthesis.life import draw
+from mididdsp.synthesis.types import Segment
+from mididdsp.tiles import FRAME_TILE, padded_length
+from mididdsp.units import FRAME_RATE, midi_to_hz
+
+Array = NDArray[np.floating[Any]]
+CurveFunction = Callable[[Array], Array]
+
+PRE_FRAMES = 8
+"""Frames generated before the onset: the sound's rise to 25 dB below its top."""
+
+NOISE_CENTRES = 40
+REFERENCE_LEVEL_DB = -26.0
+ONSET_DB = 25.0
+TAIL_DB = 75.0
+"""A release is rendered until it is this far below the note's level."""
+
+_ATTACK_TAUS = np.array([0.004, 0.012, 0.03, 0.08, 0.2, 0.5])
+_END_TAUS = np.array([0.02, 0.06, 0.2, 0.5])
+_RELEASE_TAUS = np.array([0.015, 0.05, 0.15, 0.4])
+_PITCH_CENTRES = np.arange(22.0, 108.0, 4.0)
+
+_SURROUNDING_FEATURES = 6
+NOTE_FEATURES = 12 + len(_PITCH_CENTRES) + _SURROUNDING_FEATURES
+FRAME_FEATURES = 3 + len(_ATTACK_TAUS) + 2 + len(_END_TAUS) + 2 + len(_RELEASE_TAUS) + 2 + 5 + 2
+
+INSTRUMENT_IDS = {name: index for index, name in enumerate(INSTRUMENTS)}
+
+OUTPUT_SCALE = 10.0
+
+_SEMITONES = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The neighbours of a note in its voice; None where there is none.
+
+    Attributes:
+        interval_before, interval_after: semitones from the note to them.
+        gap_before, gap_after: silence between, s; 0 when joined.
+    """
+
+    interval_before: float | None = None
+    gap_before: float | None = None
+    interval_after: float | None = None
+    gap_after: float | None = None
+
+
+ALONE = Surroundings()
+
+
+def note_features(
+    pitch: float, seconds: float, expression: NoteExpression, joined: bool, leads: bool, around: Surroundings = ALONE
+) -> Array:
+    """What the network sees of a note; values near ±1; [NOTE_FEATURES]."""
+    near: list[float] = []
+    for interval, gap in ((around.interval_before, around.gap_before), (around.interval_after, around.gap_after)):
+        near += [0.0, 0.0, 0.0] if interval is None or gap is None else [
+            1.0, float(np.clip(interval / 12.0, -2.0, 2.0)), float(np.exp(-max(gap, 0.0) / 0.08))]
+    return np.concatenate([
+        [(pitch - 60.0) / 20.0, np.log(max(seconds, 0.01) / 0.5),
+         (expression.level_db - REFERENCE_LEVEL_DB) / 10.0, expression.brightness - 1.0,
+         expression.fluctuation_db / 3.0, expression.peak_position * 2.0 - 1.0,
+         (expression.attack_noise_db + 25.0) / 10.0, np.log(np.clip(expression.attack_s, 0.003, 2.0) / 0.05),
+         np.log(np.clip(expression.release_s, 0.01, 2.0) / 0.1), expression.vibrato_cents / 20.0, float(joined), float(leads)],
+        np.exp(-0.5 * ((pitch - _PITCH_CENTRES) / 3.0) ** 2),
+        near,
+    ])
+
+
+def frame_features(
+    since: Array, until: Array, seconds: float, expression: NoteExpression, swing: Array, turned: Array
+) -> Array:
+    """What the network sees of the frames of one note; [T, FRAME_FEATURES].
+
+    Args:
+        since: seconds since the onset, negative before it; [T].
+        until: seconds until the offset, negative after it; [T].
+        seconds: length of the note.
+        expression: of the note.
+        swing: deviation by vibrato in cents; [T].
+        turned: the same a quarter period later; [T].
+    """
+    after_onset = np.maximum(since, 0.0)[:, None]
+    before_offset = np.maximum(until, 0.0)[:, None]
+    after_offset = np.maximum(-until, 0.0)[:, None]
+    attack = max(expression.attack_s, 0.003)
+    release = max(expression.release_s, 0.01)
+    position = np.clip(since / max(seconds, 0.004), 0.0, 1.0)
+    return np.concatenate([
+        np.stack([since < 0, np.clip(since, -0.032, 0.1) * 10, np.clip(since, 0, 2.0)], 1),
+        np.exp(-after_onset / _ATTACK_TAUS),
+        np.exp(-after_onset / attack), np.clip(after_onset / attack, 0, 3) / 3,
+        np.exp(-before_offset / _END_TAUS),
+        np.stack([until < 0, np.clip(-until, 0, 0.6)], 1),
+        np.exp(-after_offset / _RELEASE_TAUS),
+        np.exp(-after_offset / release), np.clip(after_offset / release, 0, 4) / 4,
+        np.stack([position, np.sin(np.pi * position), np.sin(2 * np.pi * position), np.cos(2 * np.pi * position),
+                  np.exp(-(((position - expression.peak_position) / 0.15) ** 2))], 1),
+        np.stack([swing / 20.0, turned / 20.0], 1),
+    ], axis=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisConfig:
+    """Sizes of the network.
+
+    Attributes:
+        width: channels of the frame layers; the cost of rendering goes with its square.
+        blocks: residual frame layers.
+        note_width: channels of the note encoder, paid once a note.
+        embedding: channels of the instrument embedding.
+        colour: channels of what is learned of each semitone of each instrument: bodies and bores have their own
+            resonances, which other dynamics of the same pitch share.
+        dropout: in the note encoder while training: the recorded notes are few enough to be learned by heart.
+    """
+
+    width: int = 384
+    blocks: int = 3
+    note_width: int = 512
+    embedding: int = 32
+    colour: int = 24
+    dropout: float = 0.15
+
+
+class FrameNetwork(nn.Module):
+    """Mean of level, slow pitch, partials and noise of every frame.
+
+    Outputs, each divided by ``OUTPUT_SCALE``: level of the partials re the note's ``level_db`` (dB), slow pitch
+    deviation (cents), knots of the partials re their sum (dB), noise bands re the note's ``level_db`` (dB).
+    """
+
+    def __init__(self, config: SynthesisConfig) -> None:
+        super().__init__()
+        self.config = config
+        outputs = 2 + len(KNOTS) + NOISE_CENTRES
+        self.instrument = nn.Embedding(len(INSTRUMENTS), config.embedding)
+        self.encoder = nn.Sequential(
+            nn.Linear(NOTE_FEATURES + config.embedding + config.colour, config.note_width), nn.SiLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.note_width, config.note_width), nn.SiLU(), nn.Dropout(config.dropout),
+            nn.Linear(config.note_width, config.note_width), nn.SiLU(), nn.Dropout(config.dropout),
+        )
+        self.modulation = nn.Linear(config.note_width, 2 * config.width * (config.blocks + 1))
+        self.entry = nn.Linear(FRAME_FEATURES, config.width)
+        self.layers = nn.ModuleList([nn.Linear(config.width, config.width) for _ in range(config.blocks)])
+        self.exit = nn.Linear(config.width, outputs)
+        self.direct = nn.Linear(config.note_width, outputs)
+        self.colour = nn.Embedding(len(INSTRUMENTS) * _SEMITONES, config.colour)
+        self.tint = nn.Linear(config.colour, outputs, bias=False)
+        nn.init.normal_(self.instrument.weight, std=0.3)
+        nn.init.normal_(self.colour.weight, std=0.05)
+
+    def encode(self, notes: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor]:
+        """Notes [N, NOTE_FEATURES], instruments [N] → (modulation [N, blocks + 1, 2, width], outputs' base [N, D])."""
+        pitch = (notes[:, 0] * 20.0 + 60.0).clamp(0.0, _SEMITONES - 1.001)
+        below = pitch.floor()
+        part = (pitch - below).unsqueeze(-1)
+        row = instrument * _SEMITONES + below.long()
+        colour = (1.0 - part) * self.colour(row) + part * self.colour(row + 1)
+        hidden = self.encoder(torch.cat([notes, self.instrument(instrument), colour], -1))
+        modulation = self.modulation(hidden).view(-1, self.config.blocks + 1, 2, self.config.width)
+        return modulation, self.direct(hidden) + self.tint(colour)
+
+    def decode(self, frames: Tensor, modulation: Tensor, base: Tensor) -> Tensor:
+        """Frames [..., F, FRAME_FEATURES] of notes [...] → outputs [..., F, D]."""
+        scale, shift = modulation[..., 0, 0, :].unsqueeze(-2), modulation[..., 0, 1, :].unsqueeze(-2)
+        hidden = nn.functional.silu(self.entry(frames) * (1.0 + scale) + shift)
+        for index, layer in enumerate(self.layers, start=1):
+            scale = modulation[..., index, 0, :].unsqueeze(-2)
+            shift = modulation[..., index, 1, :].unsqueeze(-2)
+            hidden = hidden + nn.functional.silu(layer(hidden) * (1.0 + scale) + shift)
+        result: Tensor = self.exit(hidden) + base.unsqueeze(-2)
+        return result
+
+    def forward(self, notes: Tensor, instrument: Tensor, frames: Tensor) -> Tensor:
+        """Notes [N, NOTE_FEATURES], instruments [N], frames [N, F, FRAME_FEATURES] → [N, F, D]."""
+        modulation, base = self.encode(notes, instrument)
+        return self.decode(frames, modulation, base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Window:
+    """One note's parameters in its own window, before the joints; frame 0 is ``first`` on the segment's clock."""
+
+    first: int
+    cents: Array
+    level: Array
+    knots: Array
+    noise: Array
+
+
+def _asked_frames(since: Array, until: Array) -> NDArray[np.int64]:
+    """Frames the network is asked about: all around the onset and the offset, every fourth where the mean is smooth."""
+    count = len(since)
+    dense = (since < 0.12) | (np.abs(until) < 0.06)
+    dense[::_SPARSE] = True
+    dense[-1] = True
+    return np.flatnonzero(dense) if count > _SPARSE else np.arange(count)
+
+
+def _between(values: Array, asked: NDArray[np.int64]) -> Array:
+    """Straight lines between the frames asked for; [T, D] from [len(asked), D]."""
+    every = np.arange(asked[-1] + 1)
+    upper = np.clip(np.searchsorted(asked, every), 1, max(len(asked) - 1, 1))
+    if len(asked) == 1:
+        return values
+    low, high = asked[upper - 1], asked[upper]
+    part = ((every - low) / (high - low))[:, None]
+    return np.asarray(values[upper - 1] * (1.0 - part) + values[upper] * part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A note on its segment's clock, s: where it begins, where it ends, and its way in and out."""
+
+    planned: PlannedNote
+    expression: NoteExpression
+    around: Surroundings
+    onset: float
+    offset: float
+    lead_in: float
+    lead_out: float
+
+    @property
+    def seconds(self) -> float:
+        return self.offset - self.onset
+
+
+VIBRATO_GROWTH: Mapping[str, tuple[float, ...]] = {
+    "strings": (0.72, 0.97, 1.0, 0.80, 0.48),
+    "woodwind": (0.30, 0.60, 0.97, 0.95, 0.75),
+    "brass": (0.45, 0.60, 0.90, 0.98, 0.80),
+}
+"""Relative extent at 10, 30, 50, 70 and 90 % of a note, measured on phrases of many players (figures/playing.md)."""
+
+_LEVEL_STEP_DB = 6.0
+_SPARSE = 4
+_MAX_FRAMES = 32 * FRAME_TILE
+
+
+class SynthesisGenerator:
+    """Notes and their expression → segments of synthesis parameters.
+
+    Attributes:
+        network: the mean.
+        life_rms: rms of the micro-variation, without and with vibrato; [2, instruments, 2 + K, MODULATION_BANDS].
+        noise_edges_hz: edges of the noise bands it was trained on.
+        local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
+    """
+
+    local = True
+
+    def __init__(self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...]) -> None:
+        self.network = network.eval()
+        self.life_rms = np.asarray(life_rms, dtype=np.float32)
+        self.noise_edges_hz = noise_edges_hz
+
+    @classmethod
+    def from_checkpoint(cls, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> SynthesisGenerator:
+        """The generator that :meth:`to_checkpoint` wrote; KeyError or RuntimeError when the tensors do not fit."""
+        model = card["model"]
+        network = FrameNetwork(SynthesisConfig(**model["network"]))
+        network.load_state_dict({name.removeprefix("network."): value for name, value in tensors.items()
+                                 if name.startswith("network.")})
+        return cls(network, tensors["life_rms"].numpy(), tuple(float(edge) for edge in model["noise_edges_hz"]))
+
+    def to_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """(tensors, the card's ``model`` entry)."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors["life_rms"] = torch.from_numpy(self.life_rms)
+        return tensors, {"network": asdict(self.network.config), "noise_edges_hz": list(self.noise_edges_hz)}
+
+    def segments(
+        self,
+        plan: PartPlan,
+        expressions: Mapping[str, NoteExpression],
+        *,
+        seed: int,
+        temperature: float = 1.0,
+        level_curve: CurveFunction | None = None,
+        pitch_curve: CurveFunction | None = None,
+        gain_curve: CurveFunction | None = None,
+        a4_hz: float = 440.0,
+    ) -> Iterator[Segment]:
+        """Segments of a part, one a chain, in the order of the plan.
+
+        Args:
+            plan: the part's notes in chains; any of its chains may be left out, the others sound the same.
+            expressions: note id to expression, for every note of the plan.
+            seed: of the document.
+            temperature: 0 is the mean, 1 as much life as players have; from 0.
+            level_curve: dB added to the dynamic level at given times (s); timbre follows.
+            pitch_curve: cents added.
+            gain_curve: dB added without change of timbre.
+            a4_hz: tuning.
+        """
+        notes = {note.id: note for note in plan.part.notes}  # of the whole part, whichever chains are asked for
+        for chain in plan.chains:
+            yield self.segment(plan.part.instrument, chain, expressions, notes, seed=seed, temperature=temperature,
+                               level_curve=level_curve, pitch_curve=pitch_curve, gain_curve=gain_curve, a4_hz=a4_hz)
+
+    def segment(
+        self,
+        instrument: str,
+        chain: Chain,
+        expressions: Mapping[str, NoteExpression],
+        notes: Mapping[str, Note] | None = None,
+        *,
+        seed: int,
+        temperature: float = 1.0,
+        level_curve: CurveFunction | None = None,
+        pitch_curve: CurveFunction | None = None,
+        gain_curve: CurveFunction | None = None,
+        a4_hz: float = 440.0,
+    ) -> Segment:
+        """The segment of one chain; ``notes`` holds its neighbours in the voice, by id. See :meth:`segments`."""
+        start, places = _places(chain, expressions, notes or {})
+        windows = [self._window(instrument, place, start, seed, temperature, level_curve) for place in places]
+        total = max(window.first + len(window.level) for window in windows)
+        cents, level, knots, noise = _join(places, windows, total)
+        times = start + np.arange(total) / FRAME_RATE
+        if pitch_curve is not None:
+            cents = cents + pitch_curve(times)
+        if gain_curve is not None:
+            shift = gain_curve(times)
+            level, noise = level + shift, noise + shift[:, None]
+        f0 = midi_to_hz(cents / 100.0, a4_hz)
+        count = int(np.clip(22_000.0 / f0.min(), 1, INSTRUMENTS[instrument].partials))
+        partial_db = knots.astype(np.float32) @ knot_weights(count).T.astype(np.float32)
+        amplitude = np.exp((np.log(10.0) / 20.0) * (partial_db - partial_db.max(1, keepdims=True)))
+        # level is the power of all partials: the amplitudes' sum of squares over 2
+        rms = np.sqrt((amplitude**2).sum(1) / 2.0)
+        total_amplitude = amplitude.sum(1)
+        amplitude_db = level + 20.0 * np.log10(total_amplitude / rms)
+        return Segment(
+            id=chain.id, note_ids=tuple(planned.note.id for planned in chain.notes), start_s=start,
+            f0_hz=f0.astype(np.float32), amplitude_db=np.maximum(amplitude_db, -150.0).astype(np.float32),
+            harmonics=(amplitude / total_amplitude[:, None]).astype(np.float32),
+            noise_db=np.maximum(noise, -150.0).astype(np.float32))
+
+    def _window(
+        self, instrument: str, place: _Place, start: float, seed: int, temperature: float,
+        level_curve: CurveFunction | None,
+    ) -> _Window:
+        expression, note = place.expression, place.planned.note
+        tail = min(0.15 + 5.0 * expression.release_s, 4.0) if not place.planned.leads else place.lead_out
+        first = max(0, int(np.floor(round((place.onset - start - place.lead_in) * FRAME_RATE, 6))))
+        last = int(np.ceil(round((place.offset - start + tail) * FRAME_RATE, 6))) + 1
+        clock = np.arange(first, last) / FRAME_RATE + start
+        # to a nanosecond: the frame of the onset is at 0, not before it by a rounding that hangs on where the piece is
+        since, until = np.round(clock - place.onset, 9), np.round(place.offset - clock, 9)
+        random = keyed_generator(seed, note.id, "life")
+        swing, turned = _vibrato(expression, since, place.seconds, INSTRUMENTS[instrument].family, random, temperature)
+        shift = level_curve(clock) if level_curve is not None else None
+        asked = _asked_frames(since, until)
+        frames = frame_features(since[asked], until[asked], place.seconds, expression, swing[asked], turned[asked])
+        mean = self._mean(instrument, place, frames)
+        output = _between(mean, asked)
+        level, slow = output[:, 0], output[:, 1]
+        knots, noise = output[:, 2 : 2 + len(KNOTS)], output[:, 2 + len(KNOTS) :]
+        rms = self.life_rms[int(expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
+        life = temperature * draw(rms, len(clock), random)
+        inside = np.flatnonzero((since >= 0) & (until > 0))
+        if len(inside) == 0:
+            inside = np.array([int(np.argmin(np.abs(since)))])
+        begin, end = int(inside[0]), int(inside[-1]) + 1
+        # life grows out of the attack and dies with the sound
+        alive = np.clip(since / 0.06, 0.0, 1.0) if not place.planned.joined else np.ones(len(since))
+        knots = knots + life[:, 2:] * alive[:, None]
+        level = level + life[:, 0] * alive
+        if not place.planned.leads:
+            level, noise = _release(level, noise, end, expression.release_s)
+        level = _fluctuation(level, begin, end, expression.fluctuation_db)
+        knots = _brightness(knots, level, begin, end, expression.brightness, note.pitch)
+        if not place.planned.joined:
+            noise = _attack_noise(noise, level, begin, end, expression.attack_noise_db)
+            level, noise = _onset(level, noise, begin)  # last, for it is the sum of all that is heard
+        gain = expression.level_db - _body_level(level, noise, begin, end)
+        level, noise = level + gain, noise + gain
+        if shift is not None:  # the level moves as drawn; partials and noise move against it as the network knows
+            moved = _between(self._mean(instrument, place, frames, shift[asked]) - mean, asked)
+            level = level + shift
+            knots = knots + moved[:, 2 : 2 + len(KNOTS)]
+            noise = noise + shift[:, None] + moved[:, 2 + len(KNOTS) :]
+        slow = np.clip(slow, -80.0, 80.0)
+        slow[end:] = slow[end - 1]
+        wander = slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)
+        middle = slice(begin + (end - begin) // 6, max(end - (end - begin) // 6, begin + (end - begin) // 6 + 1))
+        wander = wander - np.mean((wander + swing)[middle])
+        cents = 100.0 * note.pitch + expression.tuning_cents + swing + wander
+        return _Window(first=first, cents=cents, level=level, knots=knots, noise=noise)
+
+    def _mean(self, instrument: str, place: _Place, frames: Array, shift: Array | None = None) -> Array:
+        """The network's outputs for a note's frames, in dB and cents; [T, D].
+
+        Under a level curve the network is asked at steps of 6 dB and read between them, so that timbre follows.
+        """
+        planned = place.planned
+        asked = note_features(planned.note.pitch, place.seconds, place.expression, planned.joined, planned.leads,
+                              place.around)
+        if shift is None:
+            return self._decode(instrument, asked, frames)
+        steps = shift / _LEVEL_STEP_DB
+        lowest, highest = int(np.floor(steps.min())), int(np.ceil(steps.max()))
+        result = np.zeros((len(frames), 2 + len(KNOTS) + NOISE_CENTRES))
+        for step in range(lowest, highest + 1):
+            weight = np.maximum(0.0, 1.0 - np.abs(steps - step))
+            if not weight.any():
+                continue
+            features = asked.copy()
+            features[2] += step * _LEVEL_STEP_DB / 10.0
+            result += weight[:, None] * self._decode(instrument, features, frames)
+        return result
+
+    @torch.inference_mode()
+    def _decode(self, instrument: str, features: Array, frames: Array) -> Array:
+        device = self.network.exit.weight.device
+        notes = torch.from_numpy(features.astype(np.float32)[None]).to(device)
+        modulation, base = self.network.encode(notes, torch.tensor([INSTRUMENT_IDS[instrument]], device=device))
+        padded = np.zeros((padded_length(len(frames)), FRAME_FEATURES), np.float32)
+        padded[: len(frames)] = frames
+        tiles = torch.split(torch.from_numpy(padded).to(device)[None], _MAX_FRAMES, dim=1)
+        chunks = [self.network.decode(tile, modulation, base)[0] for tile in tiles]
+        output = torch.cat(chunks) if len(chunks) > 1 else chunks[0]
+        return np.asarray(output[: len(frames)].cpu().numpy(), dtype=np.float64) * OUTPUT_SCALE
+
+
+def _places(
+    chain: Chain, expressions: Mapping[str, NoteExpression], notes: Mapping[str, Note]
+) -> tuple[float, list[_Place]]:
+    """(time of the segment's frame 0, its notes in time)."""
+    onsets: list[float] = []
+    for planned in chain.notes:
+        onset = max(0.0, planned.onset + expressions[planned.note.id].timing_s)
+        onsets.append(max(onset, onsets[-1] + 0.01) if onsets else onset)
+    places = []
+    for index, planned in enumerate(chain.notes):
+        expression = expressions[planned.note.id]
+        if planned.leads:
+            offset = onsets[index + 1]
+        else:
+            written = planned.offset - planned.onset
+            ratio = expression.length_ratio if expression.length_ratio is not None else 1.0
+            offset = max(planned.onset + written * ratio, onsets[index] + 1.0 / FRAME_RATE)
+        glide_in = max(expression.glide_s or 0.0, 0.012) if planned.joined else 0.0
+        glide_out = 0.0
+        if planned.leads:
+            glide_out = max(expressions[chain.notes[index + 1].note.id].glide_s or 0.0, 0.012)
+        before, after = notes.get(planned.previous or ""), notes.get(planned.following or "")
+        around = Surroundings(
+            interval_before=None if before is None else before.pitch - planned.note.pitch,
+            gap_before=None if before is None else max(planned.onset - before.offset, 0.0),
+            interval_after=None if after is None else after.pitch - planned.note.pitch,
+            gap_after=None if after is None else after.onset - offset)
+        places.append(_Place(planned=planned, expression=expression, around=around, onset=onsets[index], offset=offset,
+                             lead_in=2.0 * glide_in + 0.02 if planned.joined else PRE_FRAMES / FRAME_RATE,
+                             lead_out=2.0 * glide_out + 0.02))
+    return onsets[0] - PRE_FRAMES / FRAME_RATE, places
+
+
+def _join(places: list[_Place], windows: list[_Window], total: int) -> tuple[Array, Array, Array, Array]:
+    """Cross-fade the windows of a segment at its joints, in cents and dB."""
+    if len(windows) == 1 and windows[0].first == 0:
+        return windows[0].cents, windows[0].level, windows[0].knots, windows[0].noise
+    cents = np.zeros(total)
+    level, weight_sum = np.zeros(total), np.zeros(total)
+    pitch_sum = np.zeros(total)
+    knots = np.zeros((total, len(KNOTS)))
+    noise = np.zeros((total, NOISE_CENTRES))
+    start = places[0].onset - PRE_FRAMES / FRAME_RATE
+    clock = start + np.arange(total) / FRAME_RATE
+    for place, window in zip(places, windows):
+        span = slice(window.first, window.first + len(window.level))
+        time = clock[span]
+        fade, glide = np.ones(len(time)), np.ones(len(time))
+        if place.planned.joined:
+            width = max(place.expression.glide_s or 0.0, 0.012)
+            fade = fade * _ramp((time - place.onset) / max(width, 0.02))
+            glide = glide * _ramp((time - place.onset) / width)
+        if place.planned.leads:
+            width = (place.lead_out - 0.02) / 2.0
+            fade = fade * _ramp((place.offset - time) / max(width, 0.02))
+            glide = glide * _ramp((place.offset - time) / width)
+        fade, glide = fade + 1e-12, glide + 1e-12
+        cents[span] += glide * window.cents
+        pitch_sum[span] += glide
+        weight_sum[span] += fade
+        level[span] += fade * window.level
+        knots[span] += fade[:, None] * window.knots
+        noise[span] += fade[:, None] * window.noise
+    return cents / pitch_sum, level / weight_sum, knots / weight_sum[:, None], noise / weight_sum[:, None]
+
+
+def _ramp(position: Array) -> Array:
+    """Raised cosine from 0 to 1 whose 10–90 % way is one unit of ``position``, centred at 0."""
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(0.5 + 0.5904 * position, 0.0, 1.0)))
+
+
+def _vibrato(
+    expression: NoteExpression, since: Array, seconds: float, family: str, random: np.random.Generator,
+    temperature: float,
+) -> tuple[Array, Array]:
+    """(deviation in cents, the same a quarter period later) of the note's vibrato; zeros without one."""
+    phase0 = 2 * np.pi * random.random()
+    drift = random.standard_normal(8)
+    if not expression.vibrato_cents or not expression.vibrato_rate_hz:
+        return np.zeros(len(since)), np.zeros(len(since))
+    rate = expression.vibrato_rate_hz
+    delay = min(expression.vibrato_delay_s or 0.0, 0.8 * seconds)
+    growth = np.interp(np.clip(since / max(seconds, 0.01), 0, 1), (0.1, 0.3, 0.5, 0.7, 0.9), VIBRATO_GROWTH[family])
+    entry = np.clip((since - delay) * rate + 0.25, 0.0, 1.0)
+    exit_ = np.clip((seconds - since) * rate * 2.0 + 0.3, 0.0, 1.0)
+    envelope = growth * entry * exit_
+    sounding = (since >= 0) & (since < seconds)
+    peak = float(envelope[sounding].max()) if sounding.any() else 0.0
+    if peak <= 0:
+        return np.zeros(len(since)), np.zeros(len(since))
+    strong = sounding & (envelope >= 0.5 * peak)
+    envelope = envelope / float(envelope[strong].mean())
+    # the rate wanders a few per cent, by two slow sinusoids
+    phase = 2 * np.pi * rate * since + phase0
+    for k in range(2):
+        wave = np.sin(2 * np.pi * (0.7 + 0.9 * k) * since + 3.0 * drift[2 * k + 1])
+        phase = phase + 0.15 * temperature * drift[2 * k] * wave
+    envelope = expression.vibrato_cents * envelope
+    return envelope * np.sin(phase), -envelope * np.cos(phase)
+
+
+def _body_level(level: Array, noise: Array, begin: int, end: int) -> float:
+    """Power mean over the body in dB, as ``expression.analysis`` defines it."""
+    power = 10 ** (level[begin:end] / 10) + (10 ** (noise[begin:end] / 10)).sum(1)
+    body = power >= power.max() * 0.01
+    return float(10 * np.log10(power[body].mean()))
+
+
+def _fluctuation(level: Array, begin: int, end: int, asked_db: float) -> Array:
+    """Stretch the level's shape inside the note so that its deviation is what was asked."""
+    count = end - begin
+    if count < 20:
+        return level
+    trim = count // 10
+    inner = level[begin + trim : end - trim]
+    actual = float(np.std(inner))
+    if actual < 1e-3:
+        return level
+    factor = float(np.clip(asked_db / actual, 0.25, 4.0))
+    window = np.zeros(len(level))
+    ramp = np.minimum(np.arange(count), np.arange(count)[::-1]) / max(trim, 1)
+    window[begin:end] = np.clip(ramp, 0.0, 1.0)
+    return np.asarray(level + window * (factor - 1.0) * (level - inner.mean()))
+
+
+def _brightness(knots: Array, level: Array, begin: int, end: int, asked: float, pitch: float) -> Array:
+    """Tilt the partials, dB an octave, until the power centroid over the body is what was asked."""
+    count = int(np.clip(15_500.0 / midi_to_hz(pitch), 1, 300))
+    if count < 2:
+        return knots
+    step = max(1, (end - begin) // 60)
+    weights = knot_weights(count).T
+    share = 10 ** ((knots[begin:end:step] @ weights) / 10)
+    power = 10 ** (level[begin:end:step] / 10)
+    power = np.where(power >= 0.01 * power.max(), power, 0.0)
+    mean = (share / share.sum(1, keepdims=True) * power[:, None]).sum(0)
+    number = np.arange(1, count + 1, dtype=np.float64)
+    log_number = np.log(number)
+    low, high = -4.0, 4.0
+    for _ in range(25):
+        tilt = 0.5 * (low + high)
+        tilted = mean * np.exp(tilt * log_number)
+        if np.log2((tilted * number).sum() / tilted.sum()) < asked:
+            low = tilt
+        else:
+            high = tilt
+    tilt = float(np.clip(0.5 * (low + high), -2.5, 2.5))
+    return np.asarray(knots + 10.0 / np.log(10.0) * tilt * np.log(KNOTS))
+
+
+def _onset(level: Array, noise: Array, begin: int) -> tuple[Array, Array]:
+    """The sound passes 25 dB below its top in the frame of the onset, not before and not after."""
+    total = 10 * np.log10(10 ** (level / 10) + (10 ** (noise / 10)).sum(1))
+    threshold = float(total.max()) - ONSET_DB
+    later = np.flatnonzero(total[begin:] >= threshold + 0.5)
+    until = begin + (int(later[0]) if len(later) else 0)
+    level = level.copy()
+    level[begin:until] = np.maximum(level[begin:until], threshold + 0.5)  # partials alone: the noise is as asked
+    cut = np.zeros(len(level))
+    ceiling = threshold - 0.5 - 1.5 * np.arange(begin, 0, -1)
+    cut[:begin] = np.minimum(0.0, ceiling - total[:begin])
+    return level + cut, noise + cut[:, None]
+
+
+def _attack_noise(noise: Array, level: Array, begin: int, end: int, asked_db: float) -> Array:
+    """Gain on the noise of the first 40 ms, leaving over the next 60 ms."""
+    stop = min(begin + 10, end)
+    early = float(10 * np.log10((10 ** (noise[begin:stop] / 10)).sum(1).mean()))
+    gain = np.clip(asked_db - (early - _body_level(level, noise, begin, end)), -15.0, 15.0)
+    shape = np.clip(1.0 - (np.arange(len(noise)) - stop) / 15.0, 0.0, 1.0)
+    return np.asarray(noise + gain * shape[:, None])
+
+
+def _release(level: Array, noise: Array, end: int, release_s: float) -> tuple[Array, Array]:
+    """After the offset the fall takes the time asked for, and ends."""
+    count = len(level) - end
+    if count < 2 or end < 1:
+        return level, noise
+    fall = level[end:] - level[end - 1]
+    below3, below20 = np.flatnonzero(fall <= -3.0), np.flatnonzero(fall <= -20.0)
+    time = np.arange(count, dtype=np.float64)
+    if len(below3) and len(below20):
+        actual = max(float(below20[0] - below3[0]), 0.5) / FRAME_RATE
+        stretch = float(np.clip(actual / max(release_s, 0.008), 0.3, 3.0))
+    else:
+        stretch = 1.0
+    source = np.minimum(time * stretch, count - 1.0)
+    level = level.copy()
+    level[end:] = np.interp(source, time, level[end:])
+    # past 20 dB down it goes on falling at its own pace at least, so that it always ends
+    slope = max(17.0 / max(release_s, 0.01), 30.0) / FRAME_RATE
+    fall = level[end:] - level[end - 1]
+    late = np.flatnonzero(fall <= -20.0)
+    since = int(late[0]) if len(late) else min(count - 1, int(3.0 * release_s * FRAME_RATE))
+    line = fall[since] - slope * (time[since:] - since)
+    level[end + since :] = level[end - 1] + np.minimum(fall[since:], line)
+    closing = np.zeros(len(level))
+    last = min(count, 12)
+    closing[len(level) - last :] = -np.linspace(0, 60, last)
+    level = level + closing
+    limit = np.maximum(level[end - 1] - level[end:], 0.0)[:, None]
+    noise = noise.copy()
+    noise[end:] = np.minimum(noise[end:], noise[end - 1][None, :] - 0.8 * limit + 6.0) + closing[end:, None]
+    return level, noise

@@ -1,0 +1,268 @@
+"""Parameters to sound: segments to dry mono audio, in one piece or as a stream.
+
+Conventions: production. A segment's first sample is the first at or after its start time, wherever that falls between
+samples; its last frame is held for one frame. Levels at or below -120 dB are exactly zero, and so are rests. A sound
+whose parameters do not start or end in silence is faded over 1.5 ms there, so that it cannot click.
+
+A segment's audio depends on the segment and the seed alone: noise is keyed by the segment's id, phase starts at 0. Work
+goes in fixed tiles counted from the segment's start, so neither the block size of a stream nor the length of a slur
+changes a bit or the memory needed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mididdsp.random import keyed_generator
+from mididdsp.synthesis.dsp.noise import noise_tiles, random_spectra
+from mididdsp.synthesis.dsp.period_tables import SAMPLE_TOLERANCE, TILE_FRAMES, tone_samples, tone_tiles
+from mididdsp.synthesis.types import Float32, Segment
+from mididdsp.units import FRAME_RATE, SILENCE_DB
+
+RAMP_S = 0.0015
+"""Fade of a start or end that is not silent by itself: short beside any attack, long beside a click."""
+
+RenderPart = Literal["harmonic", "noise"]
+
+ALL_PARTS: tuple[RenderPart, ...] = ("harmonic", "noise")
+
+
+def first_sample(start_s: float, sample_rate: float) -> int:
+    """Index of the first sample at or after a time; the one home of this rounding."""
+    return int(np.ceil(start_s * sample_rate - SAMPLE_TOLERANCE))
+
+
+def render_segment(
+    segment: Segment,
+    *,
+    noise_edges_hz: Sequence[float],
+    sample_rate: int,
+    seed: int,
+    frame_rate: float = FRAME_RATE,
+    parts: Sequence[RenderPart] = ALL_PARTS,
+) -> tuple[int, Float32]:
+    """The sound of one segment.
+
+    Args:
+        segment: what to render.
+        noise_edges_hz: edges of its noise bands, increasing, B + 1 values.
+        sample_rate: Hz.
+        seed: of the noise.
+        frame_rate: frames per second.
+        parts: "harmonic", "noise" or both.
+
+    Returns:
+        Index of the first sample from the start of the piece, which is below 0 for a segment that starts before it,
+        and the dry mono audio, float32.
+
+    Raises:
+        ValueError: edges that do not fit the bands, or an unknown part.
+    """
+    pieces = list(_segment_pieces(segment, noise_edges_hz, sample_rate, seed, frame_rate, parts))
+    audio = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
+    return first_sample(segment.start_s, sample_rate), audio
+
+
+def render_stream(
+    segments: Iterable[Segment],
+    *,
+    noise_edges_hz: Sequence[float],
+    sample_rate: int,
+    seed: int,
+    block_s: float = 5.0,
+    frame_rate: float = FRAME_RATE,
+    parts: Sequence[RenderPart] = ALL_PARTS,
+) -> Iterator[Float32]:
+    """The sound of a part, block by block from time 0 to the end of its last segment.
+
+    Overlapping segments are summed in the order they come. What lies before time 0 is not heard. Segments are taken
+    from the iterable as their time comes, and a long one is rendered as the blocks need it: memory does not grow with
+    the length of the piece.
+
+    Args:
+        segments: in order of ``start_s``.
+        noise_edges_hz: edges of their noise bands, increasing, B + 1 values.
+        sample_rate: Hz.
+        seed: of the noise.
+        block_s: length of the blocks, s; the last is shorter. No bit of the sound depends on it.
+        frame_rate: frames per second.
+        parts: "harmonic", "noise" or both.
+
+    Yields:
+        Consecutive dry mono blocks, float32; exact zeros where nothing sounds.
+
+    Raises:
+        ValueError: a segment that starts before the one in front of it, a block below one sample, or what
+            ``render_segment`` refuses.
+    """
+    block = round(block_s * sample_rate)
+    if block < 1:
+        raise ValueError(f"block_s is {block_s} s, which is no sample at {sample_rate} Hz; give a longer block")
+    coming = iter(segments)
+    ahead = next(coming, None)
+    sounding: list[tuple[int, _Reader]] = []
+    now = 0
+    while ahead is not None or sounding:
+        out = np.zeros(block, dtype=np.float32)
+        while ahead is not None and first_sample(ahead.start_s, sample_rate) < now + block:
+            pieces = _segment_pieces(ahead, noise_edges_hz, sample_rate, seed, frame_rate, parts)
+            reader = _Reader(pieces)
+            start = first_sample(ahead.start_s, sample_rate)
+            if start < 0:
+                reader.read(-start)
+            sounding.append((max(start, 0), reader))
+            following = next(coming, None)
+            if following is not None and following.start_s < ahead.start_s:
+                raise ValueError(f"segment {following.id} starts at {following.start_s} s, before segment {ahead.id} "
+                                 f"at {ahead.start_s} s; give segments in order of time")
+            ahead = following
+        end, still = 0, []
+        for start, reader in sounding:
+            at = max(start - now, 0)
+            sound = reader.read(block - at)
+            out[at : at + len(sound)] += sound
+            end = max(end, at + len(sound))
+            if not reader.finished:
+                still.append((start, reader))
+        sounding = still
+        now += block
+        if ahead is not None or sounding:
+            yield out
+        elif end:
+            yield out[:end]
+
+
+class _Reader:
+    """Reads any number of samples at a time from pieces of any length."""
+
+    def __init__(self, pieces: Iterator[Float32]) -> None:
+        self._pieces = pieces
+        self._waiting: deque[Float32] = deque()
+        self._ready = 0
+        self.finished = False
+
+    def read(self, samples: int) -> Float32:
+        """The next samples, fewer at the end; then ``finished`` tells whether any are left."""
+        while self._ready <= samples and not self.finished:  # one more than asked, to know whether the end is reached
+            piece = next(self._pieces, None)
+            if piece is None:
+                self.finished = True
+            else:
+                self._waiting.append(piece)
+                self._ready += len(piece)
+        taken, left = [np.zeros(0, dtype=np.float32)], samples
+        while self._waiting and left:
+            piece = self._waiting.popleft()
+            if len(piece) > left:
+                self._waiting.appendleft(piece[left:])
+                piece = piece[:left]
+            taken.append(piece)
+            left -= len(piece)
+        self._ready -= samples - left
+        return np.concatenate(taken)
+
+
+def _segment_pieces(segment: Segment, noise_edges_hz: Sequence[float], sample_rate: int, seed: int, frame_rate: float,
+                    parts: Sequence[RenderPart]) -> Iterator[Float32]:
+    """The sound of a segment in pieces of about half a second, whose borders depend on the segment alone."""
+    if unknown := set(parts) - set(ALL_PARTS):
+        raise ValueError(f'"{min(unknown)}" is no part of a sound; use "harmonic" and "noise"')
+    bands = segment.noise_db.shape[1]
+    if len(noise_edges_hz) != bands + 1:
+        raise ValueError(f"segment {segment.id} has {bands} noise bands, which need {bands + 1} edges; "
+                         f"{len(noise_edges_hz)} were given")
+    offset_s = max(0.0, first_sample(segment.start_s, sample_rate) / sample_rate - segment.start_s)
+    samples = tone_samples(segment.frames, sample_rate, frame_rate, offset_s)
+    streams = []
+    if "harmonic" in parts and segment.harmonics.shape[1] > 0:
+        tone = _harmonic_tiles(segment, sample_rate, frame_rate, offset_s)
+        ends = _audible(segment.amplitude_db[[0, -1]])
+        streams.append(_Reader(_ramped(tone, samples, sample_rate, bool(ends[0]), bool(ends[1]))))
+    if "noise" in parts and bool((segment.noise_db > SILENCE_DB).any()):
+        # Blocks reach back over the start even where the first frame is silent, so noise always has its ramps.
+        noise = _noise_tiles(segment, noise_edges_hz, sample_rate, frame_rate, offset_s, samples, seed)
+        streams.append(_Reader(_ramped(noise, samples, sample_rate, True, True)))
+    piece = round(TILE_FRAMES / frame_rate * sample_rate)
+    for first in range(0, samples, piece):
+        total = np.zeros(min(piece, samples - first), dtype=np.float32)
+        for stream in streams:
+            total += stream.read(len(total))
+        yield total
+
+
+def _audible(level_db: Float32) -> NDArray[np.bool_]:
+    """True above the level where sound is exactly zero; NaN counts as silence."""
+    return np.asarray(level_db > SILENCE_DB)
+
+
+def _amplitude(level_db: Float32) -> Float32:
+    """Linear amplitude of levels in dB, exactly 0 at or below -120."""
+    quiet = ~_audible(level_db)
+    linear = np.power(np.float32(10.0), np.where(quiet, np.float32(0.0), level_db) / np.float32(20.0))
+    return np.where(quiet, np.float32(0.0), linear).astype(np.float32)
+
+
+def _harmonic_tiles(segment: Segment, sample_rate: int, frame_rate: float, offset_s: float) -> Iterator[Float32]:
+    total = _amplitude(segment.amplitude_db)
+
+    def amplitudes(first: int, last: int) -> Tensor:
+        return torch.from_numpy(segment.harmonics[first:last] * total[first:last, None])
+
+    f0_hz = torch.from_numpy(segment.f0_hz.copy())  # a copy: values may be read-only, which torch warns of
+    return _single_threaded(tone_tiles(f0_hz, amplitudes, segment.harmonics.shape[1], sample_rate=sample_rate,
+                                       frame_rate=frame_rate, offset_s=offset_s))
+
+
+def _noise_tiles(segment: Segment, edges_hz: Sequence[float], sample_rate: int, frame_rate: float, offset_s: float,
+                 samples: int, seed: int) -> Iterator[Float32]:
+    generator = keyed_generator(seed, segment.id, "noise")
+
+    def levels(first: int, last: int) -> Tensor:
+        return torch.from_numpy(_amplitude(segment.noise_db[first:last]))
+
+    return _single_threaded(noise_tiles(levels, segment.frames, samples,
+                                        lambda blocks: random_spectra(generator, blocks, sample_rate),
+                                        edges_hz=edges_hz, sample_rate=sample_rate, frame_rate=frame_rate,
+                                        offset_s=offset_s))
+
+
+def _single_threaded(tiles: Iterator[Tensor]) -> Iterator[Float32]:
+    """Each tile computed on one thread without gradients: small tiles gain nothing from two, and matrix products and
+    FFTs may change their last bits with the number of threads."""
+    while True:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.no_grad():
+                tile = next(tiles, None)
+        finally:
+            torch.set_num_threads(threads)
+        if tile is None:
+            return
+        yield tile.numpy()
+
+
+def _ramped(tiles: Iterator[Float32], samples: int, sample_rate: int, fade_in: bool,
+            fade_out: bool) -> Iterator[Float32]:
+    """The tiles with a raised-cosine fade over the first and the last samples of the whole."""
+    length = min(max(1, round(RAMP_S * sample_rate)), samples // 2)
+    rise = (0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / max(length, 1))).astype(np.float32)
+    position = 0
+    for tile in tiles:
+        out = tile
+        if fade_in and position < length:
+            inside = rise[position : position + len(out)]
+            out = np.concatenate([out[: len(inside)] * inside, out[len(inside) :]])
+        if fade_out and position + len(out) > samples - length:
+            start = max(0, samples - length - position)
+            fall = rise[::-1][position + start - (samples - length) :][: len(out) - start]
+            out = np.concatenate([out[:start], out[start:] * fall])
+        position += len(tile)
+        yield out

@@ -1,0 +1,183 @@
+"""The recipe of the expression generator: likelihood of what each source knows, by instrument and surroundings."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mididdsp.checkpoints import load_checkpoint, save_checkpoint
+from mididdsp.data.expression_set import (
+    Examples,
+    figure_examples,
+    phrase_examples,
+    single_note_examples,
+    violin_examples,
+)
+from mididdsp.data.notes_dataset import read_about
+from mididdsp.expression.generator import (
+    CONTEXT_FEATURES,
+    PLAIN_FEATURES,
+    VELOCITY_MARKS,
+    ExpressionConfig,
+    ExpressionGenerator,
+    ExpressionNetwork,
+    masked_log_likelihood,
+    velocity_hats,
+)
+from mididdsp.expression.types import ATTRIBUTES
+from mididdsp.instruments import INSTRUMENTS
+from mididdsp.random import keyed_generator
+from mididdsp.training.loop import CURVE_FILE, train
+from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
+
+Batch = tuple[Tensor, ...]
+
+ATTRIBUTION = ("Trained on samples of the Philharmonia Orchestra's players (CC BY-SA 3.0, philharmonia.co.uk) and on "
+               "facts of the violin transcriptions of Tamer et al. 2023 (Music Technology Group, Universitat Pompeu "
+               "Fabra).")
+
+BRIGHTNESS_RISE = 0.1
+"""Least rise of the mean brightness (model scale) from velocity 33 to 112 that training insists on."""
+
+
+class Batches:
+    """Examples of several sources, a fixed share of the batch from each; a pure function of the step."""
+
+    def __init__(self, sources: list[tuple[Examples, int]], *, seed: int) -> None:
+        self.sources = sources
+        self.seed = seed
+
+    def __call__(self, step: int) -> Batch:
+        """(context, instrument, values, known, vibrates) of that step."""
+        random = keyed_generator(self.seed, "expression batch", str(step))
+        chosen = []
+        for examples, size in self.sources:
+            index = random.integers(0, len(examples), size)
+            chosen.append([getattr(examples, name)[index]
+                           for name in ("context", "instrument", "values", "known", "vibrates")])
+        return tuple(torch.from_numpy(np.concatenate(column)) for column in zip(*chosen))
+
+
+def loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Negative log likelihood per known attribute (nats) and of having a vibrato, plus what keeps dynamics monotone."""
+    place = next(model.parameters()).device
+    context, instrument, values, known, vibrates = (tensor.to(place) for tensor in batch)
+    mean, factor, logit = model(context, instrument)
+    likelihood = masked_log_likelihood(mean, factor, values, known)
+    attributes = -likelihood.sum() / known.sum()
+    told = torch.isfinite(vibrates)
+    vibrato = logit.sum() * 0.0
+    if told.any():
+        vibrato = nn.functional.binary_cross_entropy_with_logits(logit[told], vibrates[told])
+    rise = monotone_penalty(model, context, instrument)
+    return {"loss": attributes + 0.3 * vibrato + rise, "attributes": attributes, "vibrato": vibrato, "rise": rise}
+
+
+def monotone_penalty(model: nn.Module, context: Tensor, instrument: Tensor) -> Tensor:
+    """Level and brightness must rise with velocity on every instrument, wherever the note lies."""
+    velocity = np.random.default_rng(torch.randint(2**31, (1,)).item()).uniform(33.0, 92.0, len(context))
+    low, high = (_with_velocity(context, velocity + rise) for rise in (0.0, 20.0))
+    below, above = model(low, instrument)[0], model(high, instrument)[0]
+    level, brightness = ATTRIBUTES.index("level_db"), ATTRIBUTES.index("brightness")
+    rise = above - below
+    too_flat = nn.functional.relu(0.3 - rise[:, level])
+    too_dull = nn.functional.relu(BRIGHTNESS_RISE * 20 / 79 - rise[:, brightness])
+    return (too_flat + too_dull).mean()
+
+
+def _with_velocity(context: Tensor, velocity: NDArray[np.float64]) -> Tensor:
+    """The same notes at other velocities."""
+    changed = context.clone()
+    changed[:, 3] = 1.0
+    changed[:, 4] = torch.from_numpy((velocity - 80.0) / 32.0)
+    changed[:, PLAIN_FEATURES : PLAIN_FEATURES + len(VELOCITY_MARKS)] = torch.from_numpy(velocity_hats(velocity))
+    return changed
+
+
+def figures(model: ExpressionNetwork, examples: Examples) -> dict[str, float]:
+    """Held-out negative log likelihood in nats of each attribute alone, and of the vibrato's presence."""
+    with torch.inference_mode():
+        mean, factor, logit = model(torch.from_numpy(examples.context), torch.from_numpy(examples.instrument))
+        variance = (factor**2).sum(-1)
+        known = torch.from_numpy(examples.known)
+        density = 0.5 * ((torch.from_numpy(examples.values) - mean) ** 2 / variance + torch.log(2 * np.pi * variance))
+        result: dict[str, Any] = {}
+        for index, name in enumerate(ATTRIBUTES):
+            if known[:, index].sum() > 0:
+                result[name] = float((density[:, index] * known[:, index]).sum() / known[:, index].sum())
+        told = torch.from_numpy(np.isfinite(examples.vibrates))
+        if told.any():
+            result["vibrates"] = float(nn.functional.binary_cross_entropy_with_logits(
+                logit[told], torch.from_numpy(examples.vibrates)[told]))
+        likelihood = masked_log_likelihood(mean, factor, torch.from_numpy(examples.values), known)
+        result["loss"] = float(-likelihood.sum() / known.sum()) + 0.3 * result.get("vibrates", 0.0)
+    return result
+
+
+def run(config: Mapping[str, Any]) -> Path:
+    """Train by ``configs/expression`` and write the checkpoint; returns its folder."""
+    out, settings = Path(config["out"]), loop_settings(config)
+    sources, held_out = _made_up() if config["made_up"] else _sources(Path(config["data"]))
+    save_config(config, out)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network = ExpressionNetwork(ExpressionConfig(**config["model"]))
+    if config["start"] is not None:
+        network.load_state_dict(load_checkpoint(Path(config["start"]), level="expression").tensors)
+    network.to(device(config["device"]))
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        of = {name: figures(cast(ExpressionNetwork, model), examples) for name, examples in held_out.items()}
+        flat = {f"{name}_{key}": value for name, values in of.items() for key, value in values.items() if key != "loss"}
+        return {"loss": sum(values["loss"] for values in of.values()), **flat}
+
+    batches = Batches(list(zip(sources.values(), config["batch"])), seed=settings.seed)
+    result = train(network, batches, loss, settings, out, validate=validate, recipe=fixed_part(config),
+                   quiet=config["quiet"])
+    tensors, model = ExpressionGenerator(network.cpu()).to_checkpoint()
+    save_checkpoint(out / "checkpoint", tensors, {
+        "level": "expression", "model": model, "recipe": config["command"],
+        "data": {"name": "made-up notes" if config["made_up"] else
+                 "single notes of the Philharmonia Orchestra's players, études by 22 violinists, published figures",
+                 **{f"{name}_examples": len(examples) for name, examples in sources.items()}},
+        "figures": {"steps": result.step, "kept_step": result.valid_step, "minutes": round(result.seconds / 60.0, 1),
+                    "valid": {name: round(value, 4) for name, value in result.valid.items()}},
+        "licence": "CC BY-SA 4.0", "attribution": ATTRIBUTION, "settings": fixed_part(config),
+    }, half=config["half"])
+    shutil.copyfile(out / CURVE_FILE, out / "checkpoint" / CURVE_FILE)
+    return out / "checkpoint"
+
+
+def _sources(dataset: Path) -> tuple[dict[str, Examples], dict[str, Examples]]:
+    folder = Path(read_about(dataset)["folder"])
+    sources = {
+        "notes": single_note_examples(dataset, "train", copies=4, seed=0),
+        "phrases": phrase_examples(dataset, "train", copies=2, seed=0),
+        "violinists": violin_examples(folder, "train", dataset=dataset),
+        "figures": figure_examples(folder, count=40_000, seed=0),
+    }
+    held_out = {"notes": single_note_examples(dataset, "valid", copies=1, seed=1),
+                "phrases": phrase_examples(dataset, "valid", copies=2, seed=1),
+                "violinists": violin_examples(folder, "valid", dataset=dataset)}
+    return sources, held_out
+
+
+def _made_up() -> tuple[dict[str, Examples], dict[str, Examples]]:
+    """Random contexts and attributes: enough to run the recipe, nothing to learn."""
+    def examples(count: int, seed: int) -> Examples:
+        random = keyed_generator(seed, "made-up expression")
+        return Examples(
+            context=random.normal(0, 1, (count, CONTEXT_FEATURES)).astype(np.float32),
+            instrument=random.integers(0, len(INSTRUMENTS), count),
+            values=random.normal(0, 1, (count, len(ATTRIBUTES))).astype(np.float32),
+            known=(random.random((count, len(ATTRIBUTES))) < 0.7).astype(np.float32),
+            vibrates=random.integers(0, 2, count).astype(np.float32))
+    sources = {name: examples(64, seed) for seed, name in enumerate(("notes", "phrases", "violinists", "figures"))}
+    return sources, {"notes": examples(32, len(sources))}

@@ -1,0 +1,112 @@
+"""Examples for the expression level: each source tells what it can, on the model's scale, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mididdsp.data.expression_set import (
+    ATTACK_ATTRIBUTES,
+    SINGLE_NOTE_ATTRIBUTES,
+    Examples,
+    figure_examples,
+    phrase_examples,
+    single_note_examples,
+    violin_examples,
+)
+from mididdsp.data.notes_dataset import load_notes
+from mididdsp.expression.generator import CONTEXT_FEATURES, SCALES, SHORTEST_VIBRATO_S
+from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES
+from mididdsp.instruments import INSTRUMENTS
+
+VELOCITY_KNOWN, VELOCITY = 3, 4
+SECONDS = 1
+
+
+def told(examples: Examples) -> set[str]:
+    return {name for name, known in zip(ATTRIBUTES, examples.known.T) if known.any()}
+
+
+def physical(examples: Examples, name: str) -> np.ndarray:  # type: ignore[type-arg]
+    index = ATTRIBUTES.index(name)
+    return np.array([SCALES[name].backward(float(value))
+                     for value in examples.values[examples.known[:, index] > 0, index]])
+
+
+def check(examples: Examples) -> None:
+    count = len(examples)
+    assert examples.context.shape == (count, CONTEXT_FEATURES)
+    assert examples.values.shape == examples.known.shape == (count, len(ATTRIBUTES))
+    assert examples.instrument.shape == examples.vibrates.shape == (count,)
+    assert np.isfinite(examples.context).all()
+    assert np.isfinite(examples.values).all()
+    assert (np.abs(examples.values) <= 4.0).all()
+    assert set(np.unique(examples.known)) <= {0.0, 1.0}
+    assert set(np.unique(examples.vibrates[~np.isnan(examples.vibrates)])) <= {0.0, 1.0}
+    assert ((examples.instrument >= 0) & (examples.instrument < len(INSTRUMENTS))).all()
+
+
+def test_single_notes(dataset: Path) -> None:
+    examples = single_note_examples(dataset, "train", copies=6, seed=0)
+    check(examples)
+    assert len(examples) == 6 * 10
+    assert told(examples) <= set(SINGLE_NOTE_ATTRIBUTES)
+    assert np.isnan(examples.vibrates).all()
+    without = examples.context[:, VELOCITY_KNOWN] == 0
+    assert 0.1 < without.mean() < 0.6
+    assert (examples.context[without, VELOCITY] == 0).all()
+    # The first note's attributes come back as they were measured.
+    note = load_notes(dataset, "train")[0]
+    assert not note.facts["late_attack"]
+    for name in ATTACK_ATTRIBUTES:
+        assert examples.known[0, ATTRIBUTES.index(name)] == 1
+        assert SCALES[name].backward(float(examples.values[0, ATTRIBUTES.index(name)])) == pytest.approx(
+            getattr(note.expression, name), rel=1e-4)
+    again = single_note_examples(dataset, "train", copies=6, seed=0)
+    assert np.array_equal(examples.context, again.context)
+    assert not np.array_equal(examples.context, single_note_examples(dataset, "train", copies=6, seed=1).context)
+
+
+def test_phrases(dataset: Path) -> None:
+    examples = phrase_examples(dataset, "train", copies=2, seed=0)
+    check(examples)
+    assert len(examples) == 2 * 6
+    assert told(examples) <= {*SINGLE_NOTE_ATTRIBUTES, "length_ratio"}
+
+
+def test_violinists(collection: Path) -> None:
+    examples = violin_examples(collection, "train")
+    check(examples)
+    assert (examples.instrument == list(INSTRUMENTS).index("violin")).all()
+    assert told(examples) == {"tuning_cents", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s"}
+    np.testing.assert_array_equal(examples.vibrates, [1, np.nan, 0, np.nan] * 2)
+    np.testing.assert_allclose(physical(examples, "vibrato_cents"), 20.0, atol=0.5)
+
+
+def test_figures(collection: Path) -> None:
+    examples = figure_examples(collection, count=1600, seed=0)
+    check(examples)
+    assert (np.bincount(examples.instrument) == 100).all()
+    assert told(examples) == {"timing_s", "tuning_cents", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s",
+                              "length_ratio", "glide_s"}
+    horn = examples.instrument == list(INSTRUMENTS).index("horn")
+    # Shares of the made-up table: a tenth for the horn, a half for the others; 60 to 900 notes of 0.2 s and more.
+    assert np.nanmean(examples.vibrates[horn]) < 0.3
+    assert 0.3 < np.nanmean(examples.vibrates[~horn]) < 0.55
+    assert np.median(physical(examples, "vibrato_rate_hz")) == pytest.approx(5.8, abs=0.1)
+    seconds = 0.5 * np.exp(examples.context[:, SECONDS])
+    assert np.isnan(examples.vibrates[seconds < SHORTEST_VIBRATO_S - 1e-3]).all()
+    for name in told(examples):
+        low, high, _ = ATTRIBUTE_RANGES[name]
+        values = physical(examples, name)
+        assert (values >= low).all()
+        assert (values <= high).all()
+
+
+def test_examples_are_joined_in_order(collection: Path) -> None:
+    one, other = violin_examples(collection, "train"), figure_examples(collection, count=5, seed=0)
+    both = Examples.join([one, other])
+    assert len(both) == len(one) + 5
+    assert np.array_equal(both.values[-5:], other.values)

@@ -1,0 +1,359 @@
+"""The command: what it writes, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from players import CELLO, VIOLIN, duo, tiny_checkpoints, write_midi
+
+import mididdsp as md
+from mididdsp import checkpoints, cli
+
+ROOT = Path(md.__file__).parent.parent
+
+
+def weights() -> list[str]:
+    return [word for path in tiny_checkpoints().values() for word in ("--checkpoint", str(path))]
+
+
+def call(*words: object) -> int:
+    return cli.run([str(word) for word in words])
+
+
+def sentence(captured: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr; stdout is empty."""
+    out, err = captured.readouterr()
+    assert out == ""
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1, err
+    return err.strip()
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--help") == 0
+    text = capsys.readouterr().out
+    for command in ("render", "perform", "plot", "instruments", "prepare", "train", "version"):
+        assert f"\n  {command} " in text
+        assert call(command, "--help") == 0
+        assert "Usage: mididdsp" in capsys.readouterr().out
+
+
+def test_help_is_quick() -> None:
+    def once() -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "mididdsp.cli", "--help"], check=True, capture_output=True, cwd=ROOT)
+        return time.perf_counter() - started
+
+    # The bar is 0.5 s on a quiet machine; the best of five forgives a busy one.
+    assert min(once() for _ in range(5)) <= 0.5
+
+
+def test_render_writes_the_mix_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    midi, out = duo(tmp_path), tmp_path / "new" / "out.wav"
+    assert (
+        call(
+            "render",
+            midi,
+            "-o",
+            out,
+            "--json",
+            "--seed",
+            7,
+            "--stems",
+            tmp_path / "stems",
+            "--save-levels",
+            tmp_path / "levels",
+            *weights(),
+        )
+        == 0
+    )
+    stdout, stderr = capsys.readouterr()
+    report = json.loads(stdout)
+    assert report["seed"] == 7
+    assert [part["instrument"] for part in report["parts"]] == ["violin", "cello"]
+    assert set(report) >= {
+        "source",
+        "files",
+        "parts",
+        "substitutions",
+        "warnings",
+        "seed",
+        "gain_db",
+        "true_peak_dbtp",
+        "seconds",
+    }
+    assert all(Path(file).exists() for file in report["files"])
+    assert "2 parts" in stderr
+    info = soundfile.info(out)
+    assert (info.samplerate, info.channels, info.subtype) == (48_000, 2, "PCM_24")
+    assert sorted(path.name for path in (tmp_path / "stems").iterdir()) == ["01_Violin.wav", "02_Cello.wav"]
+    assert len(list((tmp_path / "levels").iterdir())) == 3
+
+
+def test_quiet_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("render", duo(tmp_path), "-o", tmp_path / "out.flac", "--quiet", *weights()) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_every_saved_level_renders_to_the_same_bytes(tmp_path: Path) -> None:
+    how = ["--room", "none", "--tail", "0.5", "--sample-rate", "44100", *weights()]
+    levels = tmp_path / "levels"
+    assert call("render", duo(tmp_path), "-o", tmp_path / "a.wav", "--seed", 5, "--save-levels", levels, *how) == 0
+    for name, source in (("b", levels / "duo.performance.json"), ("c", levels)):
+        assert call("render", source, "-o", tmp_path / f"{name}.wav", *how) == 0
+        assert (tmp_path / f"{name}.wav").read_bytes() == (tmp_path / "a.wav").read_bytes()
+    solo = write_midi(tmp_path / "solo.mid", [VIOLIN])
+    assert call("render", solo, "-o", tmp_path / "d.wav", "--save-levels", tmp_path / "solo", *weights()) == 0
+    assert call("render", tmp_path / "solo" / "solo.Violin.synth.npz", "-o", tmp_path / "e.wav") == 0
+    assert (tmp_path / "d.wav").read_bytes() == (tmp_path / "e.wav").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["render"], "Missing argument 'SOURCE'"),
+        (["render", "{midi}"], "Missing option '-o'"),
+        (["render", "{midi}", "-o", "out.wav", "--frob"], "No such option"),
+        (["render", "nowhere.mid", "-o", "out.wav"], "does not exist"),
+        (["render", "{midi}", "-o", "out.mp3"], "'out.mp3' has no suffix"),
+        (["render", "{midi}", "-o", "out"], "names no audio file"),
+        (["render", "{midi}", "-o", "out.wav", "--from", "2", "--to", "1"], "must be after --from"),
+        (["render", "{midi}", "-o", "out.wav", "--from", "later"], "'later' is not a time"),
+        (["render", "{midi}", "-o", "out.wav", "--tail", "-1"], "'-1' is not a time"),
+        (["render", "{midi}", "-o", "out.wav", "--room", "hall.wav"], "there is no file 'hall.wav'"),
+        (["render", "{midi}", "-o", "out.wav", "--instrument", "kazoo"], "kazoo"),
+        (["render", "{midi}", "-o", "out.wav", "--instrument", "Violin=kazoo"], "kazoo"),
+        (["render", "{midi}", "-o", "out.wav", "--checkpoint", "nowhere"], "there is no checkpoint 'nowhere'"),
+        (["render", "{midi}", "-o", "out.wav", "--a4", "44"], "--a4"),
+        (["render", "{midi}", "-o", "out.wav", "--lufs", "3"], "--lufs"),
+        (["render", "{midi}", "-o", "out.wav", "--sample-rate", "5"], "--sample-rate"),
+        (["render", "{midi}", "-o", "out.wav", "--unsupported", "maybe"], "--unsupported"),
+        (["render", "{midi}", "-o", "out.wav", "--temperature", "-1"], "--temperature"),
+        (["render", "{midi}", "-o", "out.flac", "--float32"], "--float32 is a form of WAV"),
+        (["perform", "{midi}", "-o", "out.json"], ".performance.json"),
+        (["perform", "{midi}", "-o", "a.performance.json", "--takes", "0"], "--takes"),
+        (["plot", "{midi}", "-o", "out.txt"], "'out.txt' has no suffix"),
+        (["frobnicate"], "No such command"),
+        (["train", "sound"], "'sound' is not one of"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence_and_exit_2(
+    words: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("options are checked before weights are loaded")
+
+    monkeypatch.setattr(checkpoints, "load_checkpoint", refuse)
+    monkeypatch.chdir(tmp_path)
+    midi = duo(tmp_path)
+    assert call(*(word.format(midi=midi) for word in words)) == 2
+    assert expected in sentence(capsys)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["duo.mid"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("broken.mid", b"MThd\0\0\0\6\0", "broken.mid"),
+        ("empty.mid", b"", "empty.mid"),
+        ("notes.txt", b"do re mi", "a file of an unknown kind"),
+        ("song.musicxml", b"<?xml version='1.0'?><score-partwise/>", "MusicXML"),
+        ("broken.performance.json", b'{"format": ', "broken.performance.json"),
+        ("broken.synth.npz", b"PK\3\4", "broken.synth.npz"),
+    ],
+)
+def test_work_that_fails_is_one_sentence_and_exit_1(
+    name: str, content: bytes, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert call("render", tmp_path / name, "-o", tmp_path / "out.wav", *weights()) == 1
+    assert expected in sentence(capsys)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+
+
+def test_choices_already_made_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    performance = tmp_path / "duo.performance.json"
+    assert call("perform", duo(tmp_path), "-o", performance, "--quiet", *weights()) == 0
+    assert call("render", performance, "-o", tmp_path / "out.wav", "--seed", 3, "--instrument", "flute") == 2
+    assert "--instrument and --seed: these choices are already made" in sentence(capsys)
+
+
+def test_the_input_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = tmp_path / "piece.wav"
+    odd.write_bytes(duo(tmp_path).read_bytes())
+    before = odd.read_bytes()
+    assert call("render", odd, "-o", odd, *weights()) == 2
+    assert "inputs are never written to" in sentence(capsys)
+    assert odd.read_bytes() == before
+    saved = tmp_path / "a.performance.json"
+    assert call("perform", duo(tmp_path), "-o", saved, "--quiet", *weights()) == 0
+    before = saved.read_bytes()
+    assert call("render", saved, "-o", tmp_path / "b.wav", "--save-levels", tmp_path, "--quiet", *weights()) == 2
+    assert "holds the input" in sentence(capsys)
+    assert saved.read_bytes() == before
+
+
+def test_a_folder_becomes_a_folder_and_one_bad_file_does_not_end_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in"
+    (source / "deep").mkdir(parents=True)
+    write_midi(source / "one.mid", [VIOLIN])
+    write_midi(source / "deep" / "two.MIDI", [CELLO])
+    write_midi(source / "deep" / "no_suffix", [CELLO])
+    write_midi(source / "one.midi", [CELLO])
+    (source / "bad.mid").write_bytes(b"MThd")
+    (source / "readme.txt").write_text("not music")
+    out = tmp_path / "out"
+    assert call("render", source, "-o", out, "--json", "--stems", tmp_path / "stems", "--tail", "0", *weights()) == 1
+    stdout, stderr = capsys.readouterr()
+    report = json.loads(stdout)
+    assert len(report["rendered"]) == 4
+    assert [Path(item["source"]).name for item in report["failed"]] == ["bad.mid"]
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*.wav")) == [
+        "deep/no_suffix.wav",
+        "deep/two.wav",
+        "one.midi.wav",
+        "one.wav",
+    ]
+    assert sorted(path.name for path in (tmp_path / "stems").rglob("*.wav")) == ["01_Cello.wav"] * 3 + ["01_Violin.wav"]
+    assert "1 of 5 files could not be rendered" in stderr
+    (source / "bad.mid").unlink()
+    assert call("render", source, "-o", out, "--quiet", "--tail", "0", *weights()) == 0
+    assert call("render", tmp_path / "stems", "-o", tmp_path / "nothing", *weights()) == 1
+    assert call("render", source, "-o", source, *weights()) == 2
+
+
+def test_what_is_read_as_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tracks = [{"name": "Keys", "program": 0, "notes": [(0.0, 0.3, 60, 80)]}, {**VIOLIN, "channel": 2}]
+    midi = write_midi(tmp_path / "a.mid", tracks)
+    how = ["--json", "--tail", "0", *weights()]
+    assert (
+        call("render", midi, "-o", tmp_path / "a.wav", "--instrument", "Keys=flute", "--instrument", "viola", *how) == 0
+    )
+    assert [part["instrument"] for part in json.loads(capsys.readouterr().out)["parts"]] == ["flute", "viola"]
+    assert call("render", midi, "-o", tmp_path / "a.wav", "--unsupported", "skip", *how) == 0
+    assert [part["name"] for part in json.loads(capsys.readouterr().out)["parts"]] == ["Violin"]
+    assert call("render", midi, "-o", tmp_path / "b.wav", "--unsupported", "error", *weights()) == 1
+    assert not (tmp_path / "b.wav").exists()
+
+
+def test_perform_and_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    midi = duo(tmp_path)
+    assert (
+        call("perform", midi, "-o", tmp_path / "x.performance.json", "--takes", 2, "--seed", 4, "--json", *weights())
+        == 0
+    )
+    report = json.loads(capsys.readouterr().out)
+    takes = [md.load_performance(file) for file in report["files"]]
+    assert [Path(file).name for file in report["files"]] == ["x.take1.performance.json", "x.take2.performance.json"]
+    assert [take.seed for take in takes] == [4, 5]
+    assert takes[0].expressions != takes[1].expressions
+
+
+def test_plot_draws_files_of_every_level(tmp_path: Path) -> None:
+    assert (
+        call("render", duo(tmp_path), "-o", tmp_path / "a.wav", "--save-levels", tmp_path / "l", "--quiet", *weights())
+        == 0
+    )
+    for source in (
+        tmp_path / "a.wav",
+        tmp_path / "l" / "duo.performance.json",
+        tmp_path / "l" / "duo.Violin.synth.npz",
+    ):
+        picture = tmp_path / f"{source.name}.png"
+        assert call("plot", source, "-o", picture, "--quiet", "--from", "0.2", "--to", "1") == 0
+        assert picture.stat().st_size > 10_000
+    assert call("plot", tmp_path / "l", "-o", tmp_path / "b.png") == 1
+
+
+def test_instruments_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("instruments", "--json") == 0
+    assert [item["name"] for item in json.loads(capsys.readouterr().out)] == list(md.INSTRUMENTS)
+    assert call("instruments") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 16
+    assert call("version", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["mididdsp"] == md.__version__
+
+
+def test_progress_is_drawn_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tqdm
+
+    original = tqdm.tqdm
+    monkeypatch.setattr(tqdm, "tqdm", lambda *a, **k: original(*a, **{**k, "delay": 0.0, "mininterval": 0.0}))
+    assert call("render", duo(tmp_path), "-o", tmp_path / "a.wav", "--progress", *weights()) == 0
+    shares = [int(text) for text in re.findall(r"(\d+)%", capsys.readouterr().err)]
+    assert len(shares) > 2
+    assert shares == sorted(shares)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX knows them")
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_hand_it_leaves_nothing_half_written(by: signal.Signals, tmp_path: Path) -> None:
+    notes = [(0.5 * at, 0.45, 60 + at % 12, 80) for at in range(4000)]
+    midi = write_midi(tmp_path / "long.mid", [{**VIOLIN, "notes": notes}])
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "mididdsp.cli",
+            "render",
+            midi,
+            "-o",
+            tmp_path / "o" / "a.wav",
+            "--stems",
+            tmp_path / "o" / "s",
+            "--save-levels",
+            tmp_path / "o" / "l",
+            *weights(),
+        ],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list((tmp_path / "o").glob("l/.*")):
+        time.sleep(0.05)  # until the synthesis parameters are being written
+    time.sleep(0.5)
+    process.send_signal(by)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.strip() == "mididdsp render: stopped; nothing was left half-written"
+    assert [path for path in (tmp_path / "o").rglob("*") if path.is_file()] == []
+
+
+def test_a_full_disk_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mididdsp import audio_files
+
+    def full(self: Any, block: Any) -> None:
+        raise OSError(28, "No space left on device", "out.wav")
+
+    monkeypatch.setattr(audio_files.AudioWriter, "write", full)
+    assert call("render", duo(tmp_path), "-o", tmp_path / "out.wav", "--stems", tmp_path / "stems", *weights()) == 1
+    assert "No space left on device" in sentence(capsys)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["duo.mid"]
+
+
+def test_rooms(tmp_path: Path) -> None:
+    room = tmp_path / "room.wav"
+    soundfile.write(room, np.r_[np.zeros(100), 0.5, np.zeros(4799)], 48_000)
+    lengths = {}
+    for name in ("none", "own", str(room)):
+        assert call("render", duo(tmp_path), "-o", tmp_path / "a.wav", "--room", name, "--quiet", *weights()) == 0
+        lengths[name] = soundfile.info(tmp_path / "a.wav").frames
+    assert lengths["none"] < lengths[str(room)] < lengths["own"]

@@ -1,0 +1,150 @@
+"""The recipe of the expression generator: batches from each source, losses by hand, and a run from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mididdsp.checkpoints import load_checkpoint
+from mididdsp.data.expression_set import Examples
+from mididdsp.expression.generator import (
+    CONTEXT_FEATURES,
+    ExpressionConfig,
+    ExpressionGenerator,
+    ExpressionNetwork,
+    masked_log_likelihood,
+)
+from mididdsp.expression.types import ATTRIBUTES
+from mididdsp.notes.types import Note, Part
+from mididdsp.notes.voices import plan_part
+from mididdsp.training.expression import BRIGHTNESS_RISE, Batches, figures, loss, monotone_penalty
+from mididdsp.training.recipes import train
+
+COUNT = len(ATTRIBUTES)
+
+
+def examples(count: int, instrument: int = 0, seed: int = 0) -> Examples:
+    random = np.random.default_rng(seed)
+    return Examples(
+        context=random.normal(size=(count, CONTEXT_FEATURES)).astype(np.float32),
+        instrument=np.full(count, instrument), values=random.normal(size=(count, COUNT)).astype(np.float32),
+        known=(random.random((count, COUNT)) < 0.5).astype(np.float32),
+        vibrates=np.where(random.random(count) < 0.5, np.nan, 1.0).astype(np.float32))
+
+
+def network() -> ExpressionNetwork:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ExpressionNetwork(ExpressionConfig(width=16, layers=2, embedding=4)).eval()
+
+
+class _Rising(nn.Module):
+    """Mean level and brightness rise by so much over the whole of velocities 33 to 112."""
+
+    def __init__(self, level: float, brightness: float) -> None:
+        super().__init__()
+        self.rise = nn.Parameter(torch.zeros(COUNT))
+        with torch.no_grad():
+            self.rise[ATTRIBUTES.index("level_db")] = level
+            self.rise[ATTRIBUTES.index("brightness")] = brightness
+
+    def forward(self, context: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean = context[:, 4:5] * 32.0 / 79.0 * self.rise
+        return mean, torch.eye(COUNT).expand(len(context), -1, -1), torch.zeros(len(context))
+
+
+def test_batches_are_functions_of_the_step_with_a_share_of_each_source() -> None:
+    sources = [(examples(10, 0), 4), (examples(3, 5), 2)]
+    one, again, other = (Batches(sources, seed=1)(step) for step in (3, 3, 4))
+    assert all(torch.equal(a[~torch.isnan(a)], b[~torch.isnan(b)]) for a, b in zip(one, again))
+    assert not torch.equal(one[0], other[0])
+    assert one[1].tolist() == [0] * 4 + [5] * 2
+    assert [tuple(tensor.shape) for tensor in one] == [(6, CONTEXT_FEATURES), (6,), (6, COUNT), (6, COUNT), (6,)]
+
+
+def test_the_loss_by_hand() -> None:
+    batch = Batches([(examples(20), 8)], seed=0)(0)
+    terms = loss(_Rising(100.0, 100.0), batch)
+    context, _, values, known, vibrates = batch
+    mean, factor, logit = _Rising(100.0, 100.0)(context, torch.zeros(8))
+    wanted = -masked_log_likelihood(mean, factor, values, known).sum() / known.sum()
+    assert float(terms["attributes"].detach()) == pytest.approx(float(wanted.detach()), rel=1e-6)
+    # A logit of 0 is an even chance, for those of whom it is known.
+    assert torch.isfinite(vibrates).any()
+    assert float(terms["vibrato"].detach()) == pytest.approx(np.log(2.0), rel=1e-6)
+    assert float(terms["rise"].detach()) == 0.0
+    assert float(terms["loss"].detach()) == pytest.approx(float(wanted.detach()) + 0.3 * np.log(2.0), rel=1e-5)
+
+
+def test_batches_that_know_of_no_vibrato_have_a_gradient() -> None:
+    context, instrument, values, known, vibrates = Batches([(examples(20), 8)], seed=0)(0)
+    model = network()
+    terms = loss(model, (context, instrument, values, known, torch.full_like(vibrates, torch.nan)))
+    assert float(terms["vibrato"].detach()) == 0.0
+    terms["loss"].backward()  # type: ignore[no-untyped-call]
+    assert all(value.grad is None or bool(torch.isfinite(value.grad).all()) for value in model.parameters())
+
+
+def test_loudness_and_brightness_must_rise() -> None:
+    context = torch.zeros(50, CONTEXT_FEATURES)
+    instrument = torch.zeros(50, dtype=torch.long)
+    # Steps of 20 velocities: a quarter of what the whole range rises.
+    enough = monotone_penalty(_Rising(0.31 * 79 / 20, 1.01 * BRIGHTNESS_RISE), context, instrument)
+    assert float(enough.detach()) == 0.0
+    flat = monotone_penalty(_Rising(0.0, 0.0), context, instrument)
+    assert float(flat.detach()) == pytest.approx(0.3 + BRIGHTNESS_RISE * 20 / 79, rel=1e-5)
+    falling = monotone_penalty(_Rising(-79 / 20, 100.0), context, instrument)
+    assert float(falling.detach()) == pytest.approx(1.3, rel=1e-5)
+    assert not context.any()  # inputs are not written to
+
+
+def test_figures_are_each_attribute_alone() -> None:
+    model, held_out = network(), examples(30)
+    got = figures(model, held_out)
+    with torch.inference_mode():
+        mean, factor, _ = model(torch.from_numpy(held_out.context), torch.from_numpy(held_out.instrument))
+        only = torch.zeros(30, COUNT)
+        only[:, 0] = torch.from_numpy(held_out.known[:, 0])
+        wanted = -masked_log_likelihood(mean, factor, torch.from_numpy(held_out.values), only).sum() / only.sum()
+    # 1e-6 on the diagonal keeps the matrix well conditioned.
+    assert got[ATTRIBUTES[0]] == pytest.approx(float(wanted), rel=1e-4)
+    assert set(got) == {*ATTRIBUTES, "vibrates", "loss"}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_the_recipe_runs_end_to_end_resumes_and_continues(tmp_path: Path) -> None:
+    folder = train("expression", ["recipe=debug"], out=tmp_path / "run", quiet=True)
+    checkpoint = load_checkpoint(folder, level="expression")
+    generator = ExpressionGenerator.from_checkpoint(checkpoint.tensors, checkpoint.card)
+    plan = plan_part(Part(name="p", instrument="oboe", notes=(Note(id="a", onset=0.0, duration=0.5, pitch=70.0),)))
+    assert set(generator.express(plan, seed=0)) == {"a"}
+    assert checkpoint.card["figures"]["steps"] == 4
+    assert str(tmp_path) not in (folder / "card.json").read_text(encoding="utf-8")
+    again = load_checkpoint(train("expression", ["recipe=debug"], out=tmp_path / "again", quiet=True))
+    assert same(checkpoint.tensors, again.tensors)
+    train("expression", ["recipe=debug", "steps=2"], out=tmp_path / "parts", quiet=True)
+    parts = load_checkpoint(train("expression", ["recipe=debug", "steps=4"], out=tmp_path / "parts", quiet=True))
+    assert parts.card["figures"]["steps"] == 4
+    train("expression", ["recipe=debug", f"start='{folder}'"], out=tmp_path / "next", quiet=True)
+
+
+def test_the_recipe_learns_from_prepared_recordings(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mididdsp.training.expression as recipe
+
+    whole = recipe.figure_examples
+    monkeypatch.setattr(recipe, "figure_examples", lambda folder, *, count, seed: whole(folder, count=160, seed=seed))
+    options = ["recipe=debug", "made_up=false", f"data='{dataset}'", "steps=3"]
+    folder = train("expression", options, out=tmp_path / "run", quiet=True)
+    data = load_checkpoint(folder).card["data"]
+    assert data["notes_examples"] == 4 * 10
+    assert data["violinists_examples"] == 8
+    assert data["figures_examples"] == 160
