@@ -19,7 +19,7 @@ FLOOR_DB = 28.0
 """Deeper below the phrase's top it is the room that sounds."""
 SHORTEST_S = 0.06
 PASSING_S = 0.1
-"""Shorter than this and without an attack of its own, a pitch is the way between notes: its time goes to the one before."""
+"""A pitch shorter than this without an attack of its own is on the way: its time goes to the note before."""
 
 
 def transcribe(audio: Array, sample_rate: float, low: float, high: float) -> list[tuple[float, float, float]]:

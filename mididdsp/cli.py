@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_CALL, STOPPED = 1, 2, 130
 
+NOTES = (sources.Kind.MIDI, sources.Kind.NOTATION)
+"""Kinds of file that hold notes alone."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -99,6 +102,7 @@ class Talk:
         from tqdm import tqdm
 
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        tqdm.monitor_interval = 0  # no thread that watches the bar: a process with threads cannot be forked
         with tqdm(total=1.0, desc=what, bar_format=form, delay=2.0, leave=False, file=sys.stderr) as drawn:
 
             def show(share: float) -> None:
@@ -145,9 +149,28 @@ def drawing(function: Function) -> Function:
     return function
 
 
+def _controllers(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """Refuses a table of controllers that cannot be used, before anything heavy is loaded."""
+    from mididdsp.expression.controller_map import ControllerError, load_controllers
+
+    try:
+        load_controllers(text)
+    except ControllerError as error:
+        raise click.BadParameter(str(error)) from None
+    return text
+
+
 def reading(function: Function) -> Function:
-    """The options of every command that reads MIDI."""
+    """The options of every command that reads notes."""
     for option in (
+        click.option(
+            "--controllers",
+            default="gm",
+            show_default=True,
+            metavar="PRESET|FILE",
+            callback=_controllers,
+            help="What MIDI controllers mean: gm, library, modelled, mpe, own, or a table (see docs/controllers.md).",
+        ),
         click.option(
             "--keyswitches",
             type=click.Choice(["keep", "drop"]),
@@ -172,6 +195,54 @@ def reading(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def articulating(function: Function) -> Function:
+    """The option of every command that plays articulation marks."""
+    return click.option(
+        "--articulation",
+        type=EXISTING,
+        metavar="FILE.toml",
+        help="A table of what articulation marks do, in place of our own (see docs/editing.md).",
+    )(function)
+
+
+def selecting(function: Function) -> Function:
+    """The options that choose notes of a performance; those of different kinds narrow the choice."""
+    for option in (
+        click.option("--where", multiple=True, metavar="COND", help="A condition, as vibrato>20c; all must hold."),
+        click.option("--marks", multiple=True, metavar="NAME", help="Notes with this articulation. Repeatable."),
+        click.option("--pitch", "pitches", metavar="LOW-HIGH", help="Notes of these pitches, as C4-G5."),
+        click.option("--note", "notes", multiple=True, metavar="ID", help="A note by its id. Repeatable."),
+        click.option("--time", metavar="FROM-TO", help="Notes that begin in this time, s."),
+        click.option("--bars", metavar="BARS", help="Notes that begin in these bars, as 3, 3-4 or 3-4,7."),
+        click.option("--part", "part", multiple=True, metavar="NAME", help="A part by its name. Repeatable."),
+    ):
+        function = option(function)
+    return function
+
+
+def _selected(performance: Any, choice: dict[str, Any]) -> Any:
+    """The performance with the notes chosen that the options of ``selecting`` name."""
+    from mididdsp.expression.quantities import EditError
+
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in choice.items() if value}
+    try:
+        return performance.select(**given)
+    except EditError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _rules(path: Path | None) -> Any:
+    """The table of articulations in a file, or None for our own."""
+    if path is None:
+        return None
+    from mididdsp.expression.articulation import ArticulationError, load_rules
+
+    try:
+        return load_rules(path)
+    except ArticulationError as error:
+        raise click.BadParameter(str(error), param_hint="--articulation") from None
 
 
 def _talk(as_json: bool, quiet: bool, progress: bool | None) -> Talk:
@@ -313,7 +384,7 @@ def render(
     progress: bool | None,
     **options: Any,
 ) -> None:
-    """Render SOURCE: a MIDI file, a saved performance, saved synthesis parameters, or a folder of them."""
+    """Render SOURCE: a MIDI file, a score, a saved performance, saved synthesis parameters, or a folder of them."""
     talk = _talk(as_json, quiet, progress)
     if options["end_s"] is not None and options["end_s"] <= options["start_s"]:
         raise click.UsageError(f"--to ({options['end_s']:g} s) must be after --from ({options['start_s']:g} s)")
@@ -346,17 +417,17 @@ def render(
 
 
 def _check_kind(source: Path, kind: sources.Kind) -> None:
-    if kind in (sources.Kind.AUDIO, sources.Kind.NOTATION, sources.Kind.UNKNOWN):
+    if kind in (sources.Kind.AUDIO, sources.Kind.UNKNOWN):
         raise WorkError(
-            f"{source}: this is no MIDI file, saved performance or file of synthesis parameters"
-            f" (it looks like a {kind.value}); export it as MIDI"
+            f"{source}: this is no MIDI file, score, saved performance or file of synthesis parameters"
+            f" (it looks like a {kind.value}); export it as MIDI or MusicXML"
         )
     if kind in (sources.Kind.PERFORMANCE, sources.Kind.SYNTH):
-        wrong = _given("instruments", "unsupported", "keyswitches", "temperature", "seed")
+        wrong = _given("instruments", "unsupported", "keyswitches", "controllers", "temperature", "seed")
         if wrong:
             raise click.UsageError(
                 f"{' and '.join(wrong)}: these choices are already made in a {kind.value}; "
-                "give the MIDI file, or edit the performance"
+                "give the notes, or edit the performance"
             )
 
 
@@ -371,6 +442,7 @@ def _render_file(
     instruments: dict[str, str],
     unsupported: str,
     keyswitches: str,
+    controllers: str,
     seed: int,
     temperature: float,
     float32: bool,
@@ -380,9 +452,9 @@ def _render_file(
     started = time.perf_counter()
     source_value: Any = source
     words: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    if sources.kind_of(source) is sources.Kind.MIDI:
+    if sources.kind_of(source) in NOTES:
         reading = performer.read(source, unsupported=unsupported, instruments=instruments, keyswitches=keyswitches)
-        source_value = performer.perform(reading, seed=seed, temperature=temperature)
+        source_value = performer.perform(reading, seed=seed, temperature=temperature, controllers=controllers)
         words = (tuple(f"{item.part}: {item.reason}" for item in reading.substitutions), reading.messages)
     prepared = time.perf_counter() - started
     rendering = performer.render(source_value, name=sources.stem_of(source), **how)
@@ -465,6 +537,13 @@ def _render_folder(
     help="How many draws; they are numbered in the files' names, with seeds SEED, SEED+1 and so on.",
 )
 @click.option(
+    "--keep",
+    type=EXISTING,
+    metavar="OLD.performance.json",
+    help="Keep the work done on an older version of SOURCE: notes that both have keep values, locks and curves.",
+)
+@articulating
+@click.option(
     "--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped ones."
 )
 @reading
@@ -474,10 +553,13 @@ def perform(
     source: Path,
     output: Path,
     takes: int,
+    keep: Path | None,
+    articulation: Path | None,
     checkpoints: tuple[str, ...],
     instruments: tuple[str, ...],
     unsupported: str,
     keyswitches: str,
+    controllers: str,
     seed: int,
     temperature: float,
     device: str,
@@ -485,38 +567,54 @@ def perform(
     quiet: bool,
     progress: bool | None,
 ) -> None:
-    """Draw how SOURCE, a MIDI file, is played, as a performance to look at, edit and render."""
+    """Draw how SOURCE, a MIDI file or a score, is played, as a performance to look at, edit and render."""
     talk = _talk(as_json, quiet, progress)
     kind = sources.kind_of(source)
-    if kind is not sources.Kind.MIDI:
-        raise WorkError(f"{source}: this is no MIDI file (it looks like a {kind.value})")
+    if kind not in NOTES:
+        raise WorkError(f"{source}: this is no MIDI file and no score (it looks like a {kind.value})")
     _check_outputs(source, output)
+    if keep is not None:
+        wrong = _given("takes", "seed", "temperature")
+        if wrong:
+            raise click.UsageError(
+                f"{' and '.join(wrong)}: with --keep the old performance decides; leave it out, or use `resample` after"
+            )
     chosen = _instrument_choices(instruments)
+    rules = _rules(articulation)
     performer = _performer(device, checkpoints)
-    from mididdsp.expression.document import save_performance
+    from mididdsp.expression.document import load_performance, save_performance
 
+    old = None if keep is None else load_performance(keep)
     reading = performer.read(source, unsupported=unsupported, instruments=chosen, keyswitches=keyswitches)
+    kept: list[str] = []
     files = []
     with talk.bar(source.name) as show:
         for take in range(takes):
             stem = str(output)[: -len(sources.PERFORMANCE_SUFFIX)]
             path = output if takes == 1 else Path(f"{stem}.take{take + 1}{sources.PERFORMANCE_SUFFIX}")
-            performance = performer.perform(reading, seed=seed + take, temperature=temperature)
+            if old is not None:
+                performance, revision = performer.revise(reading, old, controllers=controllers, rules=rules)
+                kept = revision.sentences()
+            else:
+                performance = performer.perform(
+                    reading, seed=seed + take, temperature=temperature, controllers=controllers, rules=rules
+                )
             path.parent.mkdir(parents=True, exist_ok=True)
             save_performance(path, performance)
             files.append(str(path))
             if show:
                 show((take + 1) / takes)
     replaced = [f"{item.part}: {item.reason}" for item in reading.substitutions]
-    for line in (*replaced, *reading.messages):
+    for line in (*replaced, *reading.messages, *kept):
         talk.say(line)
     talk.say(f"{sum(len(part.notes) for part in reading.score.parts)} notes performed: {', '.join(files)}")
     talk.data(
         {
             "source": str(source),
             "files": files,
-            "seed": seed,
-            "temperature": temperature,
+            "seed": performance.seed,
+            "temperature": performance.temperature,
+            "kept": kept,
             "parts": [
                 {"name": part.name, "instrument": part.instrument, "notes": len(part.notes)}
                 for part in reading.score.parts
@@ -525,6 +623,193 @@ def perform(
             "warnings": list(reading.messages),
         }
     )
+
+
+@cli.command()
+@click.argument("source", type=EXISTING)
+@click.argument("assignments", nargs=-1, metavar="[ASSIGNMENT]...")
+@click.option(
+    "-o",
+    "--output",
+    type=path_with((sources.PERFORMANCE_SUFFIX,)),
+    metavar="FILE",
+    help="Write here. [default: SOURCE itself, which can be undone]",
+)
+@selecting
+@click.option("--lock", is_flag=True, help="Keep what is edited (without assignments: everything) from `resample`.")
+@click.option("--unlock", is_flag=True, help="Give the chosen notes back to `resample`.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--undo", is_flag=True, help="Take the last edit of SOURCE back.")
+@click.option("--redo", is_flag=True, help="Do the edit again that was undone last.")
+@click.option("--history", is_flag=True, help="List the edits of SOURCE.")
+@articulating
+@talking
+def edit(
+    source: Path,
+    assignments: tuple[str, ...],
+    output: Path | None,
+    lock: bool,
+    unlock: bool,
+    dry_run: bool,
+    undo: bool,
+    redo: bool,
+    history: bool,
+    articulation: Path | None,
+    as_json: bool,
+    quiet: bool,
+    progress: bool | None,
+    **choice: Any,
+) -> None:
+    """Change how chosen notes of SOURCE, a performance, are played: vibrato=60c level+=3dB articulation=staccato ..."""
+    talk = _talk(as_json, quiet, progress)
+    steps = [name for name, wanted in (("--undo", undo), ("--redo", redo), ("--history", history)) if wanted]
+    if steps:
+        if len(steps) > 1 or assignments or output or lock or unlock or dry_run or any(choice.values()):
+            raise click.UsageError(f"{steps[0]} stands alone; leave the rest out")
+        _step(source, steps[0], talk)
+        return
+    if not (assignments or lock or unlock):
+        raise click.UsageError("there is nothing to do; give an assignment, as vibrato=60c, or --lock")
+    if lock and unlock:
+        raise click.UsageError("--lock and --unlock contradict each other; give one")
+    rules = _rules(articulation)
+    from dataclasses import asdict
+
+    from mididdsp.expression.articulation import RULES
+    from mididdsp.expression.document import load_performance
+    from mididdsp.expression.edit import changes
+    from mididdsp.expression.history import save_edit
+    from mididdsp.expression.quantities import EditError
+
+    before = load_performance(source)
+    after = _selected(before, choice)
+    if not after.chosen:
+        raise WorkError(f"{source}: no note fits the choice; nothing was changed")
+    count = len(after.chosen)
+    try:
+        after = after.edit(*assignments, rules=rules or RULES)
+    except EditError as error:
+        raise click.UsageError(str(error)) from None
+    after = after.lock() if lock else after.unlock() if unlock else after
+    rows = changes(before, after)
+    if dry_run:
+        click.echo(_table(rows), err=as_json)
+    else:
+        target = output or source
+        if output is not None and output.exists() and os.path.samefile(output, source):
+            target = source
+        words = [*assignments, *(["--lock"] if lock else ["--unlock"] if unlock else [])]
+        save_edit(target, after.performance, " ".join(words))
+        talk.say(f"{count} notes chosen, {len({row.note_id for row in rows})} changed: {target}")
+    talk.data({"source": str(source), "chosen": list(after.chosen), "changes": [asdict(row) for row in rows]})
+
+
+def _step(source: Path, what: str, talk: Talk) -> None:
+    """Undo, redo or list the edits of a performance."""
+    from mididdsp.expression import history
+
+    if what == "--history":
+        for words, done in history.edits(source):
+            click.echo(f"{' ' if done else '-'} {words}")
+        return
+    words = history.undo(source) if what == "--undo" else history.redo(source)
+    talk.say(f"{'undone' if what == '--undo' else 'done again'}: {words}")
+    talk.data({"source": str(source), "words": words})
+
+
+def _table(rows: Sequence[Any]) -> str:
+    """Changes as a table: part, bar, pitch, id, what, before and after."""
+    from mididdsp.expression.quantities import pitch_name, shown
+
+    def text(row: Any, value: Any) -> str:
+        return value if isinstance(value, str) else shown(row.what, value)
+
+    lines = [("part", "bar", "note", "id", "what", "before", "after")]
+    lines += [
+        (row.part, f"{row.bar}", pitch_name(row.pitch), row.note_id, row.what, text(row, row.before),
+         text(row, row.after))
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+@cli.command()
+@click.argument("source", type=EXISTING)
+@click.option(
+    "-o",
+    "--output",
+    type=path_with((sources.PERFORMANCE_SUFFIX,)),
+    metavar="FILE",
+    help="The performance. [default: one take goes into SOURCE, which can be undone; more are numbered beside it]",
+)
+@click.option(
+    "--unlocked",
+    "attributes",
+    default="",
+    metavar="NAME,...",
+    help="Attributes to draw anew, as vibrato,level. [default: all]",
+)
+@click.option("--takes", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many draws.")
+@click.option("--seed", type=int, required=True, help="Of the draws; take N has seed SEED + N - 1.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0.0, 4.0),
+    default=None,
+    help="How freely to draw; 0 is the mean. [default: as the performance was]",
+)
+@selecting
+@articulating
+@click.option("--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@talking
+def resample(
+    source: Path,
+    output: Path | None,
+    attributes: str,
+    takes: int,
+    seed: int,
+    temperature: float | None,
+    articulation: Path | None,
+    checkpoints: tuple[str, ...],
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    progress: bool | None,
+    **choice: Any,
+) -> None:
+    """Draw again how chosen notes of SOURCE, a performance, are played; what is locked or not asked for stays."""
+    talk = _talk(as_json, quiet, progress)
+    from mididdsp.expression.document import load_performance, save_performance
+    from mididdsp.expression.history import save_edit
+    from mididdsp.expression.quantities import EditError, named
+
+    names = [name.strip() for name in attributes.split(",") if name.strip()]
+    try:
+        for name in names:
+            named(name)
+    except EditError as error:
+        raise click.BadParameter(str(error), param_hint="--unlocked") from None
+    rules = _rules(articulation)
+    before = _selected(load_performance(source), choice)
+    if not before.chosen:
+        raise WorkError(f"{source}: no note fits the choice; nothing was drawn")
+    performer = _performer(device, checkpoints)
+    files = []
+    for take in range(takes):
+        performance = performer.resample(before, names, seed=seed + take, temperature=temperature, rules=rules)
+        if takes == 1 and output is None:
+            save_edit(source, performance, f"resample {attributes or 'all'} --seed {seed}")
+            files.append(str(source))
+            continue
+        stem = str(output or source)[: -len(sources.PERFORMANCE_SUFFIX)]
+        path = output if takes == 1 else Path(f"{stem}.take{take + 1}{sources.PERFORMANCE_SUFFIX}")
+        assert path is not None
+        _check_outputs(source, path)
+        save_performance(path, performance)
+        files.append(str(path))
+    talk.say(f"{len(before.chosen)} notes drawn again: {', '.join(files)}")
+    talk.data({"source": str(source), "files": files, "seed": seed, "chosen": list(before.chosen)})
 
 
 @cli.command()
@@ -555,24 +840,139 @@ def plot(
     quiet: bool,
     progress: bool | None,
 ) -> None:
-    """Draw SOURCE: a performance, synthesis parameters, audio; a MIDI file is performed first."""
+    """Draw SOURCE: a performance, synthesis parameters, audio; notes are performed first."""
     talk = _talk(as_json, quiet, progress)
     if end_s is not None and end_s <= start_s:
         raise click.UsageError(f"--to ({end_s:g} s) must be after --from ({start_s:g} s)")
     kind = sources.kind_of(source)
-    if kind in (sources.Kind.FOLDER, sources.Kind.NOTATION, sources.Kind.UNKNOWN):
+    if kind in (sources.Kind.FOLDER, sources.Kind.UNKNOWN):
         raise WorkError(
-            f"{source}: a {kind.value} cannot be drawn; give a performance, synthesis parameters, audio or MIDI"
+            f"{source}: a {kind.value} cannot be drawn; give a performance, synthesis parameters, audio or notes"
         )
     _check_outputs(source, output)
     from mididdsp.plots import plot as draw
 
     value: Any = source
-    if kind is sources.Kind.MIDI:
+    if kind in NOTES:
         value = _performer(device).perform(source, seed=seed, temperature=temperature)
     draw(value, output, title=source.name, start_s=start_s, end_s=end_s)
     talk.say(f"drawn: {output}")
     talk.data({"source": str(source), "files": [str(output)], "kind": kind.value})
+
+
+def _performance_file(source: Path) -> None:
+    kind = sources.kind_of(source)
+    if kind is not sources.Kind.PERFORMANCE:
+        raise WorkError(f"{source}: this is no saved performance (it looks like a {kind.value}); perform it first")
+
+
+@cli.command()
+@click.argument("source", type=EXISTING)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=path_with((".mid", ".midi", ".csv", ".PitchTier", ".pitchtier", ".TextGrid", ".textgrid", ".jams")),
+    metavar="FILE",
+    help="MIDI with controller lanes (.mid), or a line: .csv (Sonic Visualiser), .PitchTier, .TextGrid, .jams.",
+)
+@click.option("--mpe", is_flag=True, help="MIDI with a channel for every note that sounds with others.")
+@click.option("--part", default=None, help="Whose line. [default: the only part]")
+@click.option(
+    "--line",
+    "target",
+    type=click.Choice(["pitch", "level", "gain"]),
+    default="pitch",
+    show_default=True,
+    help="Which line: pitch in Hz, or level or gain in dB.",
+)
+@talking
+def export(
+    source: Path,
+    output: Path,
+    mpe: bool,
+    part: str | None,
+    target: str,
+    as_json: bool,
+    quiet: bool,
+    progress: bool | None,
+) -> None:
+    """Write SOURCE, a saved performance, for other programs: what sounds as MIDI, or one of its lines."""
+    talk = _talk(as_json, quiet, progress)
+    as_midi = output.suffix.lower() in sources.MIDI_SUFFIXES
+    wrong = _given("part", "target") if as_midi else _given("mpe")
+    if wrong:
+        raise click.UsageError(f"{' and '.join(wrong)} cannot be given with {output.suffix}; leave it out")
+    _performance_file(source)
+    _check_outputs(source, output)
+    from mididdsp.export import export_line, export_midi
+    from mididdsp.expression.document import load_performance
+
+    performance = load_performance(source)
+    if as_midi:
+        export_midi(performance, output, mpe=mpe)
+    else:
+        export_line(performance, output, part=part, target=target)
+    talk.say(f"exported: {output}")
+    talk.data({"source": str(source), "files": [str(output)]})
+
+
+@cli.command("import")
+@click.argument("source", type=EXISTING)
+@click.argument("given", type=EXISTING, metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=path_with((sources.PERFORMANCE_SUFFIX,)),
+    metavar="FILE",
+    help="The performance with what FILE holds, NAME.performance.json.",
+)
+@click.option("--part", default=None, help="The part it is for. [default: the only part]")
+@click.option(
+    "--as",
+    "target",
+    type=click.Choice(["pitch", "level", "gain", "attributes"]),
+    required=True,
+    help="A line, or a table of MIDI-DDSP's attributes (CSV).",
+)
+@click.option("--mode", type=click.Choice(["set", "add"]), default="set", show_default=True, help="How a line acts.")
+@talking
+def import_(
+    source: Path,
+    given: Path,
+    output: Path,
+    part: str | None,
+    target: str,
+    mode: str,
+    as_json: bool,
+    quiet: bool,
+    progress: bool | None,
+) -> None:
+    """Draw the line in FILE (.csv, .PitchTier, .TextGrid, .jams), or a table, into SOURCE, a saved performance."""
+    talk = _talk(as_json, quiet, progress)
+    _performance_file(source)
+    _check_outputs(source, output)
+    _check_outputs(given, output)
+    from mididdsp.expression.document import load_performance, save_performance
+    from mididdsp.expression.interchange import part_of, read_line, with_attribute_table, with_line
+
+    performance = load_performance(source)
+    chosen = part_of(performance, part)
+    messages: tuple[str, ...] = ()
+    if target == "attributes":
+        table = with_attribute_table(performance, chosen, given)
+        performance, messages = table.performance, table.messages
+        done = f"{table.rows} notes of {chosen.name}"
+    else:
+        performance = with_line(performance, chosen, target, read_line(given, target), mode=mode)
+        done = f"{target} of {chosen.name}"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save_performance(output, performance)
+    for line in messages:
+        talk.say(line)
+    talk.say(f"imported {done}: {output}")
+    talk.data({"source": str(source), "files": [str(output)], "warnings": list(messages)})
 
 
 @cli.command()

@@ -227,6 +227,13 @@ _STRINGS = ("violin", "viola", "cello", "double_bass")
 _WOODWIND = ("flute", "clarinet", "english_horn", "bassoon")
 _BRASS = ("trumpet", "horn", "trombone", "tuba")
 
+_FAMILY_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    **dict.fromkeys(("strings", "string", "streicher", "archi", "cordes", "cuerdas", "str"), _STRINGS),
+    **dict.fromkeys(("brass", "blech", "blechblaser", "ottoni", "cuivres", "metales"), _BRASS),
+    **dict.fromkeys(("woodwind", "woodwinds", "winds", "holz", "holzblaser", "legni", "bois", "maderas"), _WOODWIND),
+})
+"""Words for a family in a track's name; with no program, the register chooses among its instruments."""
+
 _STAND_INS: tuple[tuple[range, str | None, tuple[str, ...]], ...] = (
     (range(8), None, _STRINGS),  # keyboards of strings
     (range(8, 16), None, _WOODWIND),  # bells and bars
@@ -311,6 +318,20 @@ def named(text: str) -> tuple[str, bool] | None:
                 return found
     inside = [alias for alias in _UNSPACED if any(alias in word for word in words)]
     return _UNSPACED[max(inside, key=lambda alias: (len(alias), alias))] if inside else None
+
+
+_SECTIONS = frozenset((
+    "violins", "violini", "violinen", "violons", "violines", "violas", "violen", "viole", "bratschen", "altos", "cellos",
+    "celli", "violoncelli", "violoncellos", "violoncelles", "violoncellen", "basses", "bassi", "contrabassi",
+    "contrabasses", "contrebasses", "kontrabaesse", "kontrabasse", "strings", "streicher", "archi", "cordes"))
+"""Words that name a section of strings: plurals, in the languages of scores."""
+
+
+def section_players(text: str) -> int:
+    """How many play a part of that name: ``ENSEMBLE_PLAYERS`` for a section of strings ('Violins I'), else 1."""
+    words = _words(text)
+    numbered = not words or words[0] not in ("two", "solo")
+    return ENSEMBLE_PLAYERS if numbered and _SECTIONS & set(words) else 1
 
 
 def instrument(name: str) -> Instrument:
@@ -398,9 +419,11 @@ def resolve(program: int | None, track_name: str, pitches: Sequence[float]) -> R
             reason += f"; {_asks(program)}, which has no instrument of its own here"
         return Resolution(instrument=name, exact=exact, how="name", reason=reason, players=players)
     if program is None:
-        name = by_register(_STRINGS, pitches)
+        family = next((_FAMILY_NAMES[word] for word in _words(track_name) if word in _FAMILY_NAMES), _STRINGS)
+        name = by_register(family, pitches)
         return Resolution(instrument=name, exact=False, how="range", reason=(
-            f"the file names no instrument for it; of the strings the {_label(name)} has its register"))
+            f"the file names no instrument for it; of the {INSTRUMENTS[name].family} the {_label(name)} has its "
+            "register"))
     nearest, family = next((first, group) for programs, first, group in _STAND_INS if program in programs)
     name = by_register(family, pitches)
     if nearest is not None and sum(map(INSTRUMENTS[nearest].holds, pitches)) * 2 >= len(pitches):

@@ -11,26 +11,33 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp import sources
-from mididdsp.expression.controllers import controller_curves, controller_pan
-from mididdsp.expression.curves import curve_function
+from mididdsp import interpretation, sources
+from mididdsp.expression.articulation import RULES, Rules
+from mididdsp.expression.controller_map import DEFAULT, ControllerMap, load_controllers
+from mididdsp.expression.controllers import controller_pan, handwork
+from mididdsp.expression.curves import PartCurves
 from mididdsp.expression.document import load_performance
-from mididdsp.expression.types import CURVE_TARGETS, Mix, NoteExpression, PartMix, Performance
+from mididdsp.expression.edit import Selection
+from mididdsp.expression.quantities import named
+from mididdsp.expression.types import ATTRIBUTES, Curve, Mix, NoteExpression, PartMix, Performance
 from mididdsp.instruments import seats
+from mididdsp.live import Live
 from mididdsp.notes.midi import MidiError, MidiReading, read_midi
+from mididdsp.notes.score import ScoreReading, read_score
 from mididdsp.notes.types import Chain, Part, PartPlan, Score
 from mididdsp.notes.voices import plan_part
-from mididdsp.parallel import available_cores, computed_ahead
+from mididdsp.parallel import available_cores
 from mididdsp.rendering import PartSource, RenderError, Rendering
+from mididdsp.sections import play_section
 from mididdsp.synthesis.document import SynthFile, open_synth
 from mididdsp.synthesis.types import Segment, SynthParams
 from mididdsp.units import FRAME_RATE
@@ -40,7 +47,10 @@ if TYPE_CHECKING:
     from mididdsp.notes.generator import NotePrior
     from mididdsp.synthesis.generator import SynthesisGenerator
 
-Source = str | os.PathLike[str] | Score | MidiReading
+Reading = MidiReading | ScoreReading
+"""A file of notes as read."""
+
+Source = str | os.PathLike[str] | Score | Reading
 """What can be performed."""
 
 Renderable = Source | Performance | SynthParams | SynthFile | Sequence[SynthParams | SynthFile]
@@ -55,8 +65,6 @@ RELEASES = 5.0
 SPARE_S = 0.5
 """Kept around a chain beyond what its expression says it sounds, s."""
 
-Item = TypeVar("Item")
-
 
 class Performer:
     """Notes to sound, level by level.
@@ -66,7 +74,7 @@ class Performer:
         expression: the same for the expression generator.
         synthesis: the same for the synthesis generator.
         device: ``cpu``, ``cuda`` or ``auto`` (the GPU where there is one).
-        workers: threads that render parts side by side; None is one per core. The result does not depend on it.
+        workers: processes that render parts side by side; None is one per core. The result does not depend on it.
 
     Raises:
         ValueError: the device is not there, or ``workers`` is below 1.
@@ -155,19 +163,21 @@ class Performer:
         unsupported: str = "nearest",
         instruments: Mapping[str, str] | None = None,
         keyswitches: str = "keep",
-    ) -> MidiReading:
-        """Read a MIDI file: its score, and what the user should know of it.
+    ) -> Reading:
+        """Read a MIDI file or a score: its notes, and what the user should know of it. The content decides.
 
         Args:
             path: of the file.
             unsupported: ``nearest``, ``skip`` or ``error``: what to do with instruments there is no model of.
             instruments: part name, or ``*`` for all, to instrument.
-            keyswitches: ``keep`` or ``drop`` notes that look like key switches of a sample library.
+            keyswitches: ``keep`` or ``drop`` notes that look like key switches of a sample library; of MIDI files.
 
         Raises:
-            MidiError: it cannot be read, or holds nothing to play.
+            MidiError, ScoreError: it cannot be read, or holds nothing to play.
             OSError: it cannot be opened.
         """
+        if sources.kind_of(path) is sources.Kind.NOTATION:
+            return read_score(path, unsupported=unsupported, instruments=instruments)
         reading = read_midi(path, unsupported=unsupported, instruments=instruments, keyswitches=keyswitches)
         if not any(part.notes for part in reading.score.parts):
             raise MidiError(
@@ -176,47 +186,114 @@ class Performer:
             )
         return reading
 
-    def perform(self, source: Source, *, seed: int = 0, temperature: float = 1.0) -> Performance:
+    def perform(
+        self, source: Source, *, seed: int = 0, temperature: float = 1.0, rules: Rules | None = None,
+        controllers: str | os.PathLike[str] | ControllerMap = DEFAULT,
+    ) -> Performance:
         """Draw how every note is played.
 
         Args:
-            source: a MIDI file, or what was read from one.
+            source: a MIDI file or a score, or what was read from one.
             seed: of every draw; the same seed gives the same performance.
             temperature: how freely it is drawn, >= 0; 0 is the mean.
+            rules: what articulation marks do; None is the table of ``mididdsp.expression.articulation``.
+            controllers: what MIDI controllers mean: a table, or the name or file of one
+                (``mididdsp.expression.controller_map``).
 
         Returns:
-            Expressions for all notes, the controllers as curves, and a seat in the mix for every part.
+            Expressions for all notes, articulated by their marks, the controllers as curves, and a seat in the mix for
+            every part.
 
         Raises:
-            MidiError: the file cannot be read.
+            MidiError, ScoreError: the file cannot be read.
+            ControllerError: there is no such table of controllers.
             ValueError: the temperature is below 0.
         """
+        table = controllers if isinstance(controllers, tuple) else load_controllers(controllers)
+        if isinstance(source, (str, os.PathLike)):
+            source = self.read(source)
         if not temperature >= 0:
             raise ValueError(f"the temperature is {temperature}; it must be a number from 0")
-        score = self._score(source)
-        generator = self.expression_generator
-        plans = [plan_part(part) for part in score.parts]
-        express = [_one(partial(generator.express, plan, seed=seed, temperature=temperature)) for plan in plans]
-        expressions: dict[str, NoteExpression] = {}
-        with computed_ahead(express, min(self.workers, len(plans))) as streams:
-            for stream in streams:
-                for drawn in stream:
-                    expressions.update(drawn)
+        score, hints, curves = self._notation(source)
+        alone = source.note_lanes if isinstance(source, MidiReading) else {}
+        hands = {part.name: handwork(part, table, alone) for part in score.parts}
+        performance = interpretation.first(
+            self.expression_generator, score, seed=seed, temperature=temperature, hints=hints, curves=curves,
+            rules=rules or RULES, hands=hands,
+        )
         pans = seats([part.instrument for part in score.parts])
-        return Performance(
-            score=score,
-            expressions=expressions,
-            curves=tuple(curve for part in score.parts for curve in controller_curves(part)),
-            seed=seed,
-            temperature=temperature,
+        return replace(
+            performance,
             checkpoints={"expression": self._hashes.get("expression", "")},
             mix=Mix(parts={part.name: _place(part, pan) for part, pan in zip(score.parts, pans)}),
         )
 
+    def revise(
+        self, source: Source, old: Performance, *, rules: Rules | None = None,
+        controllers: str | os.PathLike[str] | ControllerMap = DEFAULT,
+    ) -> tuple[Performance, interpretation.Revision]:
+        """Perform a new version of a score and keep the work done on the old.
+
+        Notes that both versions have keep id, values, origins, locks and curves, wherever they have moved; new notes
+        are drawn with the old performance's seed and temperature, conditioned on their neighbours.
+
+        Args:
+            source: the new version.
+            old: a performance of the old version.
+            rules: what articulation marks do; None is the table of ``mididdsp.expression.articulation``.
+            controllers: what MIDI controllers mean, as in ``perform``.
+
+        Returns:
+            The performance, and what was kept, changed and lost.
+
+        Raises:
+            MidiError, ScoreError: the file cannot be read.
+            ControllerError: there is no such table of controllers.
+        """
+        table = controllers if isinstance(controllers, tuple) else load_controllers(controllers)
+        if isinstance(source, (str, os.PathLike)):
+            source = self.read(source)
+        score, hints, curves = self._notation(source)
+        alone = source.note_lanes if isinstance(source, MidiReading) else {}
+        performance, revision = interpretation.revised(
+            self.expression_generator, old, score, hints=hints, curves=curves, rules=rules or RULES,
+            hands={part.name: handwork(part, table, alone) for part in score.parts},
+        )
+        pans = seats([part.instrument for part in performance.score.parts])
+        seated = {part.name: _place(part, pan) for part, pan in zip(performance.score.parts, pans)}
+        mix = replace(performance.mix, parts={**seated, **performance.mix.parts})
+        checkpoints = {**performance.checkpoints, "expression": self._hashes.get("expression", "")}
+        return replace(performance, mix=mix, checkpoints=checkpoints), revision
+
+    def resample(
+        self, performance: Performance, attributes: Sequence[str] = (), *, notes: Collection[str] | None = None,
+        seed: int, temperature: float | None = None, rules: Rules | None = None,
+    ) -> Performance:
+        """Draw attributes of notes anew and keep everything else; what is locked stays.
+
+        Args:
+            performance: as it is; a selection's chosen notes are drawn unless ``notes`` says otherwise.
+            attributes: names, short or in full; none are all. The three of the vibrato go together.
+            notes: ids; None is the selection, or all.
+            seed: of the draws; another seed is another take.
+            temperature: of the draws; None is the performance's.
+            rules: what articulation marks do.
+
+        Raises:
+            EditError: a name is no attribute.
+        """
+        names = [named(name).attribute for name in attributes] or list(ATTRIBUTES)
+        if notes is None and isinstance(performance, Selection):
+            notes = performance.chosen
+        return interpretation.again(
+            self.expression_generator, performance, attributes=names, notes=notes, seed=seed, temperature=temperature,
+            rules=rules or RULES,
+        )
+
     def takes(self, source: Source, count: int, *, seed: int = 0, temperature: float = 1.0) -> tuple[Performance, ...]:
         """Several draws of the same notes, with seeds ``seed``, ``seed + 1`` and so on."""
-        score = self._score(source)
-        return tuple(self.perform(score, seed=seed + take, temperature=temperature) for take in range(count))
+        reading = self.read(source) if isinstance(source, (str, os.PathLike)) else source
+        return tuple(self.perform(reading, seed=seed + take, temperature=temperature) for take in range(count))
 
     def synthesize(self, performance: Performance) -> Iterator[SynthParams]:
         """The synthesis parameters of one part after the other, in the order of the score.
@@ -297,12 +374,43 @@ class Performer:
         """The mix in blocks of a few seconds, float32 [samples, 2], from its start on; arguments as ``render``."""
         return self.render(source, **how).stream()
 
-    def _score(self, source: Source) -> Score:
+    def live(self, performance: Performance, *, sample_rate: int = 48_000) -> Live:
+        """Render a performance and keep its sound, so that edits of it are heard at once; see ``mididdsp.live``.
+
+        Args:
+            performance: to begin with.
+            sample_rate: Hz.
+        """
+        generator = self.synthesis_generator
+
+        def play(state: Performance, plan: PartPlan) -> Iterator[Segment]:
+            curves = PartCurves(state.curves, plan.part, state.expressions)
+            return generator.segments(
+                _by_start(plan, state.expressions), state.expressions, seed=state.seed, temperature=state.temperature,
+                curves=curves,
+            )
+
+        def stem(state: Performance, name: str) -> Iterator[NDArray[np.float32]]:
+            return self.render(state, sample_rate=sample_rate).stem(name)
+
+        return Live(
+            performance,
+            play=play,
+            stem=stem,
+            gain_db=self.render(performance, sample_rate=sample_rate).gain_db,
+            noise_edges_hz=generator.noise_edges_hz,
+            sample_rate=sample_rate,
+            workers=self.workers,
+        )
+
+    def _notation(self, source: Source) -> tuple[Score, interpretation.Given, Sequence[Curve]]:
+        """Notes, and what the score decides about how they are played."""
         if isinstance(source, Score):
-            return source
-        if isinstance(source, MidiReading):
-            return source.score
-        return self.read(source).score
+            return source, {}, ()
+        reading = self.read(source) if isinstance(source, (str, os.PathLike)) else source
+        if isinstance(reading, ScoreReading):
+            return reading.score, reading.hints, reading.curves
+        return reading.score, {}, ()
 
     def _value(self, source: Renderable, *, seed: int, temperature: float) -> tuple[Performance | _Levels, str]:
         """What to render, and a name for its files."""
@@ -310,7 +418,7 @@ class Performer:
             return source, _label(source.score.title)
         if isinstance(source, (SynthParams, SynthFile)):
             return _Levels(params=(source,)), _label(source.part)
-        if isinstance(source, (Score, MidiReading)):
+        if isinstance(source, (Score, MidiReading, ScoreReading)):
             performance = self.perform(source, seed=seed, temperature=temperature)
             return performance, _label(performance.score.title)
         if not isinstance(source, (str, os.PathLike)):
@@ -341,12 +449,18 @@ class Performer:
 
         def segments(start_s: float, end_s: float | None) -> Iterator[Segment]:
             assert generator is not None, "a part whose parameters are given is not generated"
-            curves: dict[str, Any] = {
-                f"{target}_curve": curve_function(performance.curves, target, plan.part) for target in CURVE_TARGETS
-            }
-            kept = _by_start(_excerpt(plan, performance, start_s, end_s), performance)
-            return generator.segments(
-                kept, performance.expressions, seed=performance.seed, temperature=performance.temperature, **curves
+            curves = PartCurves(performance.curves, plan.part, performance.expressions)
+
+            def play(own: PartPlan, expressions: Mapping[str, NoteExpression], seed: int) -> Iterator[Segment]:
+                assert generator is not None
+                return generator.segments(
+                    _by_start(own, expressions), expressions, seed=seed, temperature=performance.temperature,
+                    curves=curves,
+                )
+
+            excerpt = _excerpt(plan, performance, start_s, end_s)
+            return play_section(
+                excerpt, performance.expressions, players=plan.part.players, seed=performance.seed, play=play
             )
 
         return PartSource(
@@ -354,6 +468,7 @@ class Performer:
             instrument=plan.part.instrument,
             notes=len(plan.part.notes),
             voices=plan.voices,
+            players=plan.part.players,
             end_s=max(note.offset for note in plan.part.notes),
             segments=segments,
             seed=performance.seed,
@@ -421,11 +536,6 @@ def _label(text: str) -> str:
     return text.strip() or "performance"
 
 
-def _one(make: Callable[[], Item]) -> Iterator[Item]:
-    """A stream of one thing, made when it is asked for."""
-    yield make()
-
-
 def _place(part: Part, seat: float) -> PartMix:
     """A part's place in the mix: where its controller puts it, else the instrument's seat."""
     asked = controller_pan(part)
@@ -439,16 +549,17 @@ def _default_mix(parts: Sequence[PartSource]) -> Mix:
 
 def _levels(performance: Performance, part: Part) -> list[tuple[float, float]]:
     """Level in dB re full scale, curves added, and seconds of each note: what the mix estimates its gain from."""
-    middles = np.array([note.onset + note.duration / 2.0 for note in part.notes])
-    added = np.zeros(len(middles))
-    for target in ("level", "gain"):
-        curve = curve_function(performance.curves, target, part)
-        if curve is not None:
-            added = added + curve(middles)
-    return [
-        (performance.expressions[note.id].level_db + float(more), note.duration)
-        for note, more in zip(part.notes, added)
-    ]
+    curves = PartCurves(performance.curves, part, performance.expressions)
+    found = []
+    for note in part.notes:
+        level = performance.expressions[note.id].level_db
+        middle = np.array([note.onset + note.duration / 2.0])
+        for target in ("level", "gain"):
+            drawn = curves(target, note.id, middle)
+            if drawn is not None:
+                level = (float(drawn[0][0]) if target == "level" else 1.0) * level + float(drawn[1][0])
+        found.append((level, note.duration))
+    return found
 
 
 def _excerpt(plan: PartPlan, performance: Performance, start_s: float, end_s: float | None) -> PartPlan:
@@ -482,10 +593,10 @@ def _excerpt(plan: PartPlan, performance: Performance, start_s: float, end_s: fl
     return replace(plan, chains=plan.chains[first:last])
 
 
-def _by_start(plan: PartPlan, performance: Performance) -> PartPlan:
+def _by_start(plan: PartPlan, expressions: Mapping[str, NoteExpression]) -> PartPlan:
     """The same chains by the time they begin to sound, which an expression may shift."""
 
     def start(chain: Chain) -> float:
-        return max(0.0, chain.notes[0].onset + performance.expressions[chain.id].timing_s)
+        return max(0.0, chain.notes[0].onset + expressions[chain.id].timing_s)
 
     return replace(plan, chains=tuple(sorted(plan.chains, key=start)))

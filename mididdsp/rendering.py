@@ -1,7 +1,7 @@
 """A render: parts to stems to a mix, block by block, into files, arrays or a stream.
 
 Every part is a stream of its own (segments are synthesised, made sound and put in their room as their time comes), so
-memory does not grow with the length of the piece, and parts are computed side by side by one thread per core.
+memory does not grow with the length of the piece, and parts are computed side by side by one worker per core.
 
 Conventions: audio is float32 [2, samples]. Audio begins at ``start_s`` of the piece and, unless a tail is asked for,
 ends when the rooms have died away. Saved levels hold what was synthesised, so that rendering them again with the same
@@ -37,9 +37,10 @@ from mididdsp.mix import (
     placed,
     room_response,
 )
-from mididdsp.parallel import computed_ahead
+from mididdsp.parallel import computed_ahead, cpu_seconds
 from mididdsp.report import PartReport, Report
 from mididdsp.rooms import BLOCK, blocks_of
+from mididdsp.sections import DESKS, by_desk, desk_of, desk_pans
 from mididdsp.sources import PERFORMANCE_SUFFIX, SYNTH_SUFFIX
 from mididdsp.synthesis.document import SynthFile, SynthWriter
 from mididdsp.synthesis.render import render_stream
@@ -49,8 +50,8 @@ from mididdsp.units import FRAME_RATE, power_to_db
 EXCERPT_FADE_S = 0.02
 """Fade of the dry sound where an excerpt ends inside it: too short to hear as a fade, too long to click."""
 
-BLOCK_S = 5.0
-"""Dry sound made at a time, s; no bit of the result depends on it."""
+BLOCK_S = 1.5
+"""Dry sound made at a time, s: about a block of the rooms, so that work comes evenly. No bit depends on it."""
 
 Item = TypeVar("Item")
 
@@ -71,6 +72,7 @@ class PartSource:
         instrument: a name from the table in ``mididdsp.instruments``.
         notes: how many it has.
         voices: how many voices they need; None where only synthesis parameters are known.
+        players: how many play it; more than one stand at several desks.
         end_s: where its last note ends, s.
         segments: called with the start and end (s, or None) of what is wanted, gives its segments by start time; more
             than is wanted does no harm.
@@ -90,17 +92,21 @@ class PartSource:
     seed: int
     frame_rate: float = FRAME_RATE
     levels: Callable[[], Sequence[tuple[float, float]]]
+    players: int = 1
 
     @classmethod
     def from_params(cls, params: SynthParams | SynthFile) -> PartSource:
         """A part of which only the synthesis parameters are known; its music ends with its last segment."""
+        names: Iterable[str]
         if isinstance(params, SynthFile):
+            names = params.segment_ids
             notes = {note for names in params.segment_note_ids for note in names}
             ends = [
                 start + frames / params.frame_rate
                 for start, frames in zip(params.segment_start_s, params.segment_frames)
             ]
         else:
+            names = (segment.id for segment in params.segments)
             notes = {note for segment in params.segments for note in segment.note_ids}
             ends = [segment.start_s + segment.frames / params.frame_rate for segment in params.segments]
         return cls(
@@ -108,6 +114,7 @@ class PartSource:
             instrument=params.instrument,
             notes=len(notes),
             voices=None,
+            players=DESKS if any(desk_of(name) is not None for name in names) else 1,
             end_s=max(ends, default=0.0),
             segments=lambda start_s, end_s: params,
             noise_edges_hz=params.noise_edges_hz,
@@ -154,7 +161,7 @@ class Rendering:
         tail_s: sound after the music; None lasts until the rooms have died away.
         a4_hz: pitch of A4; segments hold 440.
         lufs: loudness of the mix, as far as the true peak allows; None keeps the gain of the mix, or estimates one.
-        workers: threads; no bit of the result depends on it.
+        workers: processes or threads; no bit of the result depends on it.
 
     Raises:
         RenderError: there is nothing to play, or nothing between ``start_s`` and ``end_s``.
@@ -254,7 +261,7 @@ class Rendering:
             AudioFileError: the path names no form that can be written.
             OSError: a file cannot be written.
         """
-        started, cpu = time.perf_counter(), time.process_time()
+        started, cpu = time.perf_counter(), cpu_seconds()
         target = Path(path)
         check_output(target, self.sample_rate, float32=float32)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -310,7 +317,7 @@ class Rendering:
 
     def _measure(self, use: Callable[[Mixdown], Item]) -> Item:
         """Render without writing a file, and keep the report."""
-        started, cpu = time.perf_counter(), time.process_time()
+        started, cpu = time.perf_counter(), cpu_seconds()
         tally = _Tally()
         with (
             self._stems(tally) as stems,
@@ -326,17 +333,50 @@ class Rendering:
         self._note(mixdown.report, tally, (), started, cpu)
         return result
 
+    @property
+    def gain_db(self) -> float:
+        """The gain of the mix that a render starts with: the mix's own, or the estimate."""
+        return self._start_gain_db()
+
+    def stem(self, name: str) -> Iterator[Float32]:
+        """A part in its place and room, before the gain of the mix: blocks float32 [2, n]; KeyError for other names."""
+        part = {part.name: part for part in self.parts}[name]
+        for block, _ in self._placed(part, _Tally()):
+            yield block
+
     @contextmanager
     def _stems(self, tally: _Tally) -> Iterator[list[Stem]]:
         """The parts as stems, computed ahead of the mix by the workers."""
         streams = [self._placed(part, tally) for part in self.parts]
-        with computed_ahead(streams, min(self._workers, len(streams))) as ahead:
-            yield [Stem(name=part.name, blocks=tally.counted(blocks)) for part, blocks in zip(self.parts, ahead)]
+        costs = [part.notes * instrument(part.instrument).partials ** 0.5 for part in self.parts]
+        # A copy of the process cannot write into the files that are open here.
+        with computed_ahead(streams, self._workers, costs=costs, fork=not tally.writers) as ahead:
+            yield [Stem(name=part.name, blocks=tally.counted(part.name, run)) for part, run in zip(self.parts, ahead)]
 
-    def _placed(self, part: PartSource, tally: _Tally) -> Iterator[Float32]:
-        """A part in its place and room, from the first sample of the audio on."""
+    def _placed(self, part: PartSource, tally: _Tally) -> Iterator[tuple[Float32, int]]:
+        """A part in its place and room, from the first sample of the audio on, and how many segments it took so far."""
+        made = _Counter()
+        segments = made.counted(self._segments(part, tally))
+        place = self._places[part.name]
+        if part.players == 1:
+            blocks = self._at(part, segments, place)
+        else:
+            desks = [
+                blocks_of(self._at(part, own, replace(place, pan=pan)), BLOCK)
+                for own, pan in zip(by_desk(segments), desk_pans(place.pan))
+            ]
+            blocks = _summed(desks)
+        skipped = self._start - self._first
+        for block in blocks:
+            kept = block[:, skipped:]
+            skipped = max(0, skipped - block.shape[1])
+            if kept.shape[1]:
+                yield kept, made.count
+
+    def _at(self, part: PartSource, segments: Iterable[Segment], place: PartMix) -> Iterator[Float32]:
+        """Segments of a part as they sound at a place, from the first sample of the streams on."""
         dry = render_stream(
-            self._segments(part, tally),
+            segments,
             noise_edges_hz=part.noise_edges_hz,
             sample_rate=self.sample_rate,
             seed=part.seed,
@@ -345,12 +385,7 @@ class Rendering:
         )
         end = None if self._end_s is None else round(self._end_s * self.sample_rate)
         window = _window(dry, self._first, end, round(EXCERPT_FADE_S * self.sample_rate))
-        skipped = self._start - self._first
-        for block in placed(window, self._places[part.name], part.instrument, self.sample_rate):
-            kept = block[:, skipped:]
-            skipped = max(0, skipped - block.shape[1])
-            if kept.shape[1]:
-                yield kept
+        return placed(window, place, part.instrument, self.sample_rate)
 
     def _segments(self, part: PartSource, tally: _Tally) -> Iterator[Segment]:
         """The segments that sound in what is rendered, in the form in which they sound."""
@@ -363,10 +398,9 @@ class Rendering:
                 continue
             if self._end_s is not None and segment.start_s >= self._end_s:
                 break
-            segment = _trimmed(segment)
+            segment = trimmed(segment)
             if writer is not None:
                 writer.write(_widened(segment, partials))
-            tally.segments[part.name] = tally.segments.get(part.name, 0) + 1
             yield segment if self._a4_hz == 440.0 else replace(segment, f0_hz=segment.f0_hz * ratio)
 
     def _first_sample(self) -> int:
@@ -440,7 +474,7 @@ class Rendering:
             parts=parts,
             warnings=mix.messages,
             checkpoints={} if performance is None else dict(performance.checkpoints),
-            seconds={"render": time.perf_counter() - started, "cpu": time.process_time() - cpu},
+            seconds={"render": time.perf_counter() - started, "cpu": cpu_seconds() - cpu},
         )
         return self._report
 
@@ -455,18 +489,42 @@ class _Tally:
     segments: dict[str, int] = field(default_factory=dict)
     mixed: int = 0
 
-    def counted(self, blocks: Iterable[Float32]) -> Iterator[Float32]:
-        """The same blocks; each tells the progress."""
-        for block in blocks:
+    def counted(self, name: str, run: Iterable[tuple[Float32, int]]) -> Iterator[Float32]:
+        """The blocks of a part; each tells the progress."""
+        for block, segments in run:
             yield block
+            self.segments[name] = segments
             self.mixed += block.shape[1]
             if self.progress is not None and self.samples > 0:
                 self.progress(min(1.0, self.mixed / self.samples))
 
 
+class _Counter:
+    """Counts what passes."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def counted(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The same items."""
+        for item in items:
+            self.count += 1
+            yield item
+
+
 def _place(mix: Mix, part: PartSource, room: str | None) -> PartMix:
     place = mix.parts.get(part.name) or PartMix(pan=instrument(part.instrument).pan)
     return place if room is None else replace(place, room=room)
+
+
+def _summed(streams: Sequence[Iterable[Float32]]) -> Iterator[Float32]:
+    """Streams of equal blocks as one; it lasts as long as the longest."""
+    for arrived in zip_longest(*streams):
+        blocks = [block for block in arrived if block is not None]
+        total = np.zeros((2, max(block.shape[1] for block in blocks)), np.float32)
+        for block in blocks:
+            total[:, : block.shape[1]] += block
+        yield total
 
 
 def _window(blocks: Iterable[Float32], first: int, end: int | None, fade: int) -> Iterator[Float32]:
@@ -486,7 +544,7 @@ def _window(blocks: Iterable[Float32], first: int, end: int | None, fade: int) -
             return
 
 
-def _trimmed(segment: Segment) -> Segment:
+def trimmed(segment: Segment) -> Segment:
     """Without the highest partials that never sound: the form in which segments are rendered.
 
     Files hold the same number of partials for every segment; a segment sounds the same before and after one.

@@ -11,6 +11,7 @@ from pathlib import Path
 PERFORMANCE_SUFFIX = ".performance.json"
 SYNTH_SUFFIX = ".synth.npz"
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")
+NOTATION_SUFFIXES = (".musicxml", ".mxl", ".abc", ".krn", ".mei")
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus")
 """Forms audio is written in; the suffix chooses one."""
 
@@ -25,7 +26,7 @@ class Kind(Enum):
     PERFORMANCE = "saved performance"
     SYNTH = "file of synthesis parameters"
     AUDIO = "audio file"
-    NOTATION = "MusicXML or ABC file"
+    NOTATION = "score"
     FOLDER = "folder"
     UNKNOWN = "file of an unknown kind"
 
@@ -53,9 +54,9 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith(b"{") or name.endswith(PERFORMANCE_SUFFIX):
         return Kind.PERFORMANCE
-    if text.startswith((b"<?xml", b"<!DOCTYPE score", b"<score-")) or name.endswith((".musicxml", ".mxl")):
+    if text.startswith((b"<?xml", b"<!DOCTYPE score", b"<score-", b"<mei", b"X:", b"**kern", b"!!!")):
         return Kind.NOTATION
-    if text.startswith(b"X:") or name.endswith(".abc"):
+    if name.endswith(NOTATION_SUFFIXES) or head.startswith((b"\xff\xfe<", b"\xfe\xff\x00<")):
         return Kind.NOTATION
     if name.endswith(MIDI_SUFFIXES):
         return Kind.MIDI
@@ -118,17 +119,18 @@ def walk(folder: Path) -> Iterator[Path]:
             lower = name.lower()
             if name.startswith(".") or not path.is_file():
                 continue
-            if lower.endswith((*MIDI_SUFFIXES, PERFORMANCE_SUFFIX)):
+            if lower.endswith((*MIDI_SUFFIXES, *NOTATION_SUFFIXES, PERFORMANCE_SUFFIX)):
                 yield path
             elif lower.endswith(SYNTH_SUFFIX):
                 if performance_beside(path) is None:
                     yield path
-            elif _is_midi(path):
+            elif _holds_notes(path):
                 yield path
 
 
-def _is_midi(path: Path) -> bool:
+def _holds_notes(path: Path) -> bool:
     try:
-        return kind_of(path) is Kind.MIDI
+        kind = kind_of(path)
+        return kind is Kind.MIDI or (kind is Kind.NOTATION and path.suffix.lower() in (".xml", ""))
     except OSError:
         return False

@@ -292,8 +292,11 @@ def test_progress_is_drawn_when_asked(
 ) -> None:
     import tqdm
 
-    original = tqdm.tqdm
-    monkeypatch.setattr(tqdm, "tqdm", lambda *a, **k: original(*a, **{**k, "delay": 0.0, "mininterval": 0.0}))
+    class Immediate(tqdm.tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "delay": 0.0, "mininterval": 0.0})
+
+    monkeypatch.setattr(tqdm, "tqdm", Immediate)
     assert call("render", duo(tmp_path), "-o", tmp_path / "a.wav", "--progress", *weights()) == 0
     shares = [int(text) for text in re.findall(r"(\d+)%", capsys.readouterr().err)]
     assert len(shares) > 2
@@ -301,38 +304,33 @@ def test_progress_is_drawn_when_asked(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX knows them")
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_hand_it_leaves_nothing_half_written(by: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("by", "levels"), [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["threads", "processes"]
+)
+def test_stopped_by_hand_it_leaves_nothing_half_written(by: signal.Signals, levels: bool, tmp_path: Path) -> None:
     notes = [(0.5 * at, 0.45, 60 + at % 12, 80) for at in range(4000)]
-    midi = write_midi(tmp_path / "long.mid", [{**VIOLIN, "notes": notes}])
+    midi = write_midi(tmp_path / "long.mid", [{**VIOLIN, "notes": notes}, {**CELLO, "notes": notes}])
+    out = tmp_path / "o"
+    words = ["render", midi, "-o", out / "a.wav", "--stems", out / "s", *weights()]
+    words += ["--save-levels", out / "l"] if levels else []
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mididdsp.cli",
-            "render",
-            midi,
-            "-o",
-            tmp_path / "o" / "a.wav",
-            "--stems",
-            tmp_path / "o" / "s",
-            "--save-levels",
-            tmp_path / "o" / "l",
-            *weights(),
-        ],
+        [sys.executable, "-m", "mididdsp.cli", *words],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not list((tmp_path / "o").glob("l/.*")):
-        time.sleep(0.05)  # until the synthesis parameters are being written
-    time.sleep(0.5)
-    process.send_signal(by)
+    while time.monotonic() < deadline and not (out / "s").exists():
+        time.sleep(0.05)  # until the work has begun
+    time.sleep(1.0)
+    os.killpg(process.pid, by)  # as a terminal does: to the copies of the process too
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stderr.strip() == "mididdsp render: stopped; nothing was left half-written"
-    assert [path for path in (tmp_path / "o").rglob("*") if path.is_file()] == []
+    assert [path for path in out.rglob("*") if path.is_file()] == []
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_a_full_disk_leaves_nothing(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from players import CELLO, VIOLIN, duo, shipped, tiny, tiny_checkpoints, write_m
 
 import mididdsp as md
 from mididdsp.checkpoints import CheckpointError
-from mididdsp.parallel import computed_ahead
+from mididdsp.parallel import computed_ahead, may_fork
 
 ROOT = Path(md.__file__).parent.parent
 
@@ -222,20 +226,47 @@ def test_a_checkpoint_of_another_version_is_refused_in_a_sentence(tmp_path: Path
         md.Performer(device="cpu", expression=tmp_path / "old").perform(duo(tmp_path))
 
 
-def test_streams_computed_ahead_keep_their_order_and_their_errors() -> None:
-    def failing(count: int):
-        yield from range(count)
-        raise ArithmeticError("at the end")
+def failing(count: int):
+    """Numbers, then an error."""
+    yield from range(count)
+    raise ArithmeticError("at the end")
 
-    for workers in (1, 2, 5):
-        with computed_ahead([range(50), failing(7), iter(())], workers) as (whole, broken, empty):
-            assert list(empty) == []
-            assert list(whole) == list(range(50))
-            assert [next(broken) for _ in range(7)] == list(range(7))
-            with pytest.raises(ArithmeticError, match="at the end"):
-                next(broken)
-    with computed_ahead([iter(int, 1)], 2):  # an endless stream that nobody reads does not hold the block open
-        pass
+
+@pytest.mark.parametrize("fork", [False, True])
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_streams_computed_ahead_keep_their_order_and_their_errors(workers: int, fork: bool) -> None:
+    streams = [iter(range(50)), failing(7), iter(()), iter("abc")]
+    with computed_ahead(streams, workers, fork=fork, costs=[3.0, 1.0, 1.0, 2.0]) as (whole, broken, empty, letters):
+        assert list(empty) == []
+        assert list(whole) == list(range(50))
+        assert [next(broken) for _ in range(7)] == list(range(7))
+        with pytest.raises(ArithmeticError, match="at the end"):
+            next(broken)
+        assert list(letters) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("fork", [False, True])
+def test_streams_that_nobody_reads_hold_nothing_open(fork: bool) -> None:
+    before = threading.active_count()
+    with computed_ahead([iter(int, 1), iter(int, 1), iter(int, 1)], 2, fork=fork) as streams:
+        assert [next(stream) for stream in streams] == [0, 0, 0]
+    assert multiprocessing.active_children() == []
+    assert threading.active_count() == before
+
+
+def test_a_worker_that_dies_is_said() -> None:
+    def dying():
+        yield 1
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if not may_fork():
+        pytest.skip("this process cannot be forked here")
+    two = [iter(range(3)), dying()]
+    with (
+        computed_ahead(two, 2, fork=True, costs=[1.0, 9.0]) as (_, dear),  # the dear one goes to the copy
+        pytest.raises(RuntimeError, match="a worker process ended"),
+    ):
+        list(dear)
 
 
 def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from mididdsp.synthesis.analysis import ANALYSIS_RATE, analyse_note, find_pitch
 from mididdsp.synthesis.knots import partials_to_knots
 from mididdsp.units import FRAME_RATE, power_to_db
 
-CLIP_VERSION = 3
+CLIP_VERSION = 4
 """Raised when what is cached changes meaning; old caches are then made anew."""
 
 MAX_CLIP_S = 8.0
@@ -42,8 +41,7 @@ def load_mono(path: Path) -> NDArray[np.float64]:
 
 def clip_file(dataset: Path, recording: Recording) -> Path:
     """Where the clip of a recording is cached."""
-    key = hashlib.sha256(f"{CLIP_VERSION}:{recording.item}".encode()).hexdigest()[:16]
-    return dataset / "clips" / f"{key}.npz"
+    return dataset / "clips" / f"{recording.cache_key(CLIP_VERSION)}.npz"
 
 
 def analyse_clip(recording: Recording) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

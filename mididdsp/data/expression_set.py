@@ -165,8 +165,8 @@ def phrase_examples(dataset: Path, split: str, *, copies: int, seed: int) -> Exa
             if velocity is not None:
                 random = keyed_generator(seed, "phrase note", str(index), str(copy))
                 velocity = float(np.clip(velocity + random.uniform(-7, 7), 1, 127))
-            context = context_features(facts["pitch"], facts["seconds"], velocity, marks, facts["joined"], facts["leads"],
-                                       neighbours)
+            context = context_features(facts["pitch"], facts["seconds"], velocity, marks, facts["joined"],
+                                       facts["leads"], neighbours)
             rows.append((context, list(INSTRUMENTS).index(facts["instrument"]), values, mine, np.nan))
     return _stack(rows)
 

@@ -96,7 +96,8 @@ def prepare(folder: Path, dataset: Path, *, workers: int = 2, progress: bool = T
              for path in (phrase_file(dataset, recording) for recording in melodies) if path.exists()}
     report["phrases"] = len(found)
     report["phrase_notes"] = sum(len(notes) for notes in found.values())
-    about = {"clips": index, "phrases": [name for name, notes in found.items() if notes], "gains_db": gains, "targets": targets, "report": report, "folder": str(folder.resolve())}
+    about = {"clips": index, "phrases": [name for name, notes in found.items() if notes], "gains_db": gains,
+             "targets": targets, "report": report, "folder": str(folder.resolve())}
     (dataset / "notes.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     return report
 

@@ -6,7 +6,6 @@ notes are. Trills, tremolo and glissandi are left out.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -38,7 +37,7 @@ STYLE_MARKS = {
 
 LONGEST_S = 40.0
 
-PHRASE_VERSION = 2
+PHRASE_VERSION = 3
 """Raised when what is cached changes meaning; old caches are then made anew."""
 
 
@@ -116,8 +115,7 @@ def _surroundings(before: HeardNote | None, note: HeardNote, after: HeardNote | 
 
 def phrase_file(dataset: Path, recording: Recording) -> Path:
     """Where the notes of a phrase are cached."""
-    key = hashlib.sha256(f"{PHRASE_VERSION}:{recording.item}".encode()).hexdigest()[:16]
-    return dataset / "phrases" / f"{key}.npz"
+    return dataset / "phrases" / f"{recording.cache_key(PHRASE_VERSION)}.npz"
 
 
 def cache_phrases(
@@ -151,7 +149,7 @@ def save_phrase(stream: BinaryIO, notes: list[tuple[dict[str, Any], dict[str, ND
     """Write the notes of a phrase into one file, their frames one after another."""
     facts = [{**about, "frames": len(arrays["level_db"])} for about, arrays in notes]
     joined = {name: np.concatenate([arrays[name] for _, arrays in notes]) for name in notes[0][1]} if notes else {}
-    np.savez(stream, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **joined)
+    np.savez(stream, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **joined)  # type: ignore[arg-type]
 
 
 def load_phrase(path: Path) -> list[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,12 @@ class Recording:
     def velocity(self) -> int | None:
         """Velocity of the dynamic mark, None for crescendi and the like."""
         return DYNAMIC_VELOCITY.get(self.dynamic)
+
+    def cache_key(self, version: int) -> str:
+        """Changes with all that is known of the recording, its split too, and with the version of the analysis."""
+        known = (version, self.item, self.instrument, self.kind, self.split, self.pitch, self.length, self.dynamic,
+                 self.style)
+        return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
 
 def read_split(folder: Path) -> dict[str, str]:

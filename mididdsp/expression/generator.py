@@ -37,15 +37,22 @@ VELOCITY_MARKS = (20.0, 33.0, 49.0, 64.0, 80.0, 96.0, 112.0, 127.0)
 PLAIN_FEATURES = 5
 """The first features of a context: pitch, length (twice), whether there is a velocity, and which."""
 
-CONTEXT_FEATURES = PLAIN_FEATURES + len(VELOCITY_MARKS) + len(_PITCH_CENTRES) + len(ARTICULATIONS) + 2 + 2 * REACH * _NEIGHBOUR
+CONTEXT_FEATURES = (PLAIN_FEATURES + len(VELOCITY_MARKS) + len(_PITCH_CENTRES) + len(ARTICULATIONS) + 2
+                    + 2 * REACH * _NEIGHBOUR)
 
 _COUNT = len(ATTRIBUTES)
 _INDEX = {name: index for index, name in enumerate(ATTRIBUTES)}
+_SEMITONES = 128
+COLOURED_ATTRIBUTES = ("level_db", "brightness", "attack_noise_db")
+"""What differs from semitone to semitone by resonance, not by playing."""
+
 VIBRATO_ATTRIBUTES = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
 SHORTEST_VIBRATO_S = 0.2
+REST_S = 0.06
+"""A gap longer than this is a rest as written: the note before it sounds in full."""
 
-LEVEL_SPREAD_WITH_VELOCITY = 0.5
-"""Share of the level's spread that is drawn where a velocity says how loud the note is."""
+SPREAD_WITH_VELOCITY = 0.5
+"""Share of the spread of level and brightness that is drawn where a velocity says how loud the note is."""
 
 MOOD_WEIGHTS = np.array([0.35, 0.6, 1.0, 0.6, 0.35])
 
@@ -153,11 +160,13 @@ def velocity_hats(velocity: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionConfig:
-    """Sizes of the network; ``dropout`` while training, for single notes are few."""
+    """Sizes of the network; ``colour`` channels are learned of each semitone of each instrument, whose body or bore has
+    its own resonances there; ``dropout`` while training, for single notes are few."""
 
     width: int = 192
     layers: int = 2
     embedding: int = 16
+    colour: int = 12
     dropout: float = 0.3
 
 
@@ -169,6 +178,12 @@ class ExpressionNetwork(nn.Module):
         self.config = config
         self.instrument = nn.Embedding(len(INSTRUMENTS), config.embedding)
         nn.init.normal_(self.instrument.weight, std=0.3)
+        self.colour = nn.Embedding(len(INSTRUMENTS) * _SEMITONES, config.colour)
+        nn.init.normal_(self.colour.weight, std=0.05)
+        self.tint = nn.Linear(config.colour, _COUNT, bias=False)
+        tinted = torch.tensor([float(name in COLOURED_ATTRIBUTES) for name in ATTRIBUTES])
+        self.register_buffer("tinted", tinted, persistent=False)
+        self.tinted: Tensor
         widths = [CONTEXT_FEATURES + config.embedding] + [config.width] * config.layers
         self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
                                     for module in (nn.Linear(a, b), nn.SiLU(), nn.Dropout(config.dropout))])
@@ -181,7 +196,13 @@ class ExpressionNetwork(nn.Module):
 
     def forward(self, context: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         embedded = self.instrument(instrument)
+        pitch = (context[:, 0] * 20.0 + 60.0).clamp(0.0, _SEMITONES - 1.001)
+        below = pitch.floor()
+        part = (pitch - below).unsqueeze(-1)
+        row = instrument * _SEMITONES + below.long()
+        colour = (1.0 - part) * self.colour(row) + part * self.colour(row + 1)
         hidden = self.body(torch.cat([context, embedded], -1))
+        mean = self.mean(hidden) + self.tint(colour) * self.tinted
         flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], embedded], -1))
         lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(_COUNT, _COUNT)
@@ -189,7 +210,7 @@ class ExpressionNetwork(nn.Module):
         diagonal = torch.diagonal(lower, dim1=-2, dim2=-1)
         scale = 0.03 + nn.functional.softplus(diagonal + 0.3)
         factor = lower - torch.diag_embed(diagonal) + torch.diag_embed(scale)
-        return self.mean(hidden), factor, self.vibrato(hidden)[:, 0]
+        return mean, factor, self.vibrato(hidden)[:, 0]
 
 
 def masked_log_likelihood(mean: Tensor, factor: Tensor, values: Tensor, known: Tensor) -> Tensor:
@@ -247,14 +268,20 @@ class ExpressionGenerator:
             seed: of the document; draws are keyed by it and the note's id.
             temperature: 0 is the mean, 1 as varied as players; from 0.
             given: note id to attributes that are already decided; they are kept, and the others are drawn given them.
-                ``vibrato_cents`` 0 means no vibrato; a None leaves the attribute undefined.
+                ``vibrato_cents`` 0 means no vibrato; a None leaves the attribute undefined. Notes of which all is
+                given also tell how their neighbours are played, as far as the moods of neighbours are alike.
         """
         given = given or {}
         planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
         result = {}
         for note_id, item in planned.items():
             mean, factor, chance = self._distribution(plan.part.instrument, item, planned)
-            result[note_id] = _draw(item, mean, factor, chance, self._mood(note_id, planned, seed),
+            after = planned.get(item.following or "")
+            gap = None if after is None else after.note.onset - item.note.offset
+            mood = self._mood(note_id, planned, seed)
+            if not _decided(given.get(note_id, {})):
+                mood = self._in_company(mood, note_id, plan.part.instrument, planned, given, seed)
+            result[note_id] = _draw(item, gap, mean, factor, chance, mood,
                                     keyed_generator(seed, note_id, "expression").random(), temperature,
                                     given.get(note_id, {}))
         return result
@@ -275,18 +302,68 @@ class ExpressionGenerator:
 
     def _mood(self, note_id: str, planned: Mapping[str, PlannedNote], seed: int) -> Array:
         """Standard normal draws, correlated with those of the neighbours; [A]."""
-        names: list[str | None] = [note_id]
-        for direction in ("previous", "following"):
-            current: str | None = note_id
-            for _ in range(REACH):
-                current = getattr(planned[current], direction) if current is not None else None
-                names = [current, *names] if direction == "previous" else [*names, current]
         total = np.zeros(_COUNT)
-        for weight, name, place in zip(MOOD_WEIGHTS, names, range(-REACH, REACH + 1)):
+        for weight, name, place in zip(MOOD_WEIGHTS, _around(note_id, planned), range(-REACH, REACH + 1)):
             # where there is no neighbour its draw is the note's own, so that the variance stays 1
             key = name if name is not None else f"{note_id} {place}"
             total += weight * keyed_generator(seed, key, "mood").standard_normal(_COUNT)
         return np.asarray(total / np.sqrt((MOOD_WEIGHTS**2).sum()))
+
+
+    def _in_company(
+        self, mood: Array, note_id: str, instrument: str, planned: Mapping[str, PlannedNote],
+        given: Mapping[str, Mapping[str, float | None]], seed: int,
+    ) -> Array:
+        """A note's draws, given how the neighbours around it are played whose expression is decided; [A].
+
+        Conditioning by kriging: what the neighbours' own draws would have been is taken off what they are, and the
+        difference carried over by the correlation of moods.
+
+        Source: Journel and Huijbregts 1978, conditional simulation.
+        """
+        names = _around(note_id, planned)
+        places = [place for place in range(-REACH, REACH + 1)
+                  if place and names[place + REACH] is not None and _decided(given.get(str(names[place + REACH]), {}))]
+        if not places:
+            return mood
+        shares = np.correlate(MOOD_WEIGHTS, MOOD_WEIGHTS, "full") / (MOOD_WEIGHTS**2).sum()
+        correlation = np.concatenate([shares[len(MOOD_WEIGHTS) - 1 :], np.zeros(2 * REACH + 1)])
+        away = np.array(places)
+        gain = np.linalg.solve(correlation[np.abs(away[:, None] - away)] + 1e-6 * np.eye(len(away)),
+                               correlation[np.abs(away)])
+        for weight, place in zip(gain, places):
+            name = str(names[place + REACH])
+            mean, factor, _ = self._distribution(instrument, planned[name], planned)
+            mood = mood + weight * (_residual(given[name], mean, factor) - self._mood(name, planned, seed))
+        return mood
+
+
+def _around(note_id: str, planned: Mapping[str, PlannedNote]) -> list[str | None]:
+    """The note and REACH neighbours on either side, in order; None where there is none."""
+    names: list[str | None] = [note_id]
+    for direction in ("previous", "following"):
+        current: str | None = note_id
+        for _ in range(REACH):
+            current = getattr(planned[current], direction) if current is not None else None
+            names = [current, *names] if direction == "previous" else [*names, current]
+    return names
+
+
+def _decided(given: Mapping[str, float | None]) -> bool:
+    """Whether all of a note's expression is given, but for what hangs on its joints."""
+    return all(name in given for name in ATTRIBUTES if name not in ("length_ratio", "glide_s"))
+
+
+def _residual(given: Mapping[str, float | None], mean: Array, factor: Array) -> Array:
+    """The standard normal draws that would have given a note its expression, at most 2.5; what is not defined counts
+    as the mean; [A]."""
+    deviation = np.zeros(_COUNT)
+    for index, name in enumerate(ATTRIBUTES):
+        value = given.get(name)
+        still = name in VIBRATO_ATTRIBUTES and not given.get("vibrato_cents")
+        if value is not None and not still and name != "length_ratio":  # the length is not drawn from the joint
+            deviation[index] = np.clip(SCALES[name].forward(value), -4.0, 4.0) - mean[index]
+    return np.asarray(np.clip(np.linalg.solve(factor, deviation), -2.5, 2.5))
 
 
 def _line(item: PlannedNote, planned: Mapping[str, PlannedNote], direction: str) -> list[Neighbour | None]:
@@ -307,7 +384,8 @@ def _line(item: PlannedNote, planned: Mapping[str, PlannedNote], direction: str)
 
 
 def _draw(
-    item: PlannedNote, mean: Array, factor: Array, chance: float, mood: Array, coin: float, temperature: float,
+    item: PlannedNote, gap: float | None, mean: Array, factor: Array, chance: float, mood: Array, coin: float,
+    temperature: float,
     given: Mapping[str, float | None],
 ) -> NoteExpression:
     values: dict[str, float | None] = dict(given)
@@ -327,7 +405,7 @@ def _draw(
     if item.leads:
         values["length_ratio"] = None
     elif "length_ratio" not in values:
-        values["length_ratio"] = _length_ratio(item, mean, mood, temperature)
+        values["length_ratio"] = _length_ratio(gap, mean, mood, temperature)
     decided = [_INDEX[name] for name, value in values.items() if value is not None]
     open_ = [index for index, name in enumerate(ATTRIBUTES) if name not in values]
     if open_:
@@ -348,9 +426,9 @@ def _draw(
         lower = np.linalg.cholesky(spread + 1e-9 * np.eye(len(open_)))
         # extremes beyond 2.5 sigma are measuring errors as often as playing
         spread_out = np.clip(mood[open_], -2.5, 2.5)
-        if item.note.velocity is not None and _INDEX["level_db"] in open_:
+        if item.note.velocity is not None:
             # single notes of one dynamic differ from take to take by more than a player would inside a phrase
-            spread_out[open_.index(_INDEX["level_db"])] *= LEVEL_SPREAD_WITH_VELOCITY
+            spread_out[[ATTRIBUTES[index] in ("level_db", "brightness") for index in open_]] *= SPREAD_WITH_VELOCITY
         drawn = centre + temperature * (lower @ spread_out)
         for index, value in zip(open_, drawn):
             name = ATTRIBUTES[index]
@@ -361,9 +439,9 @@ def _draw(
     return NoteExpression(**values)  # type: ignore[arg-type]
 
 
-def _length_ratio(item: PlannedNote, mean: Array, mood: Array, temperature: float) -> float:
+def _length_ratio(gap: float | None, mean: Array, mood: Array, temperature: float) -> float:
     """Sounding share of a note's length: all of it before a rest, a little less before a note that follows at once."""
-    if item.following is None:
+    if gap is None or gap > REST_S:
         return 1.0
     index = _INDEX["length_ratio"]
     deviation = 0.3 * temperature * float(np.clip(mood[index], -2.5, 2.5))

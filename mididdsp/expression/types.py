@@ -6,8 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from mididdsp.notes.types import Score
+
+if TYPE_CHECKING:
+    from mididdsp.expression.edit import Selection
 
 ORIGINS = ("prior", "score", "controller", "hand")
 """Where a value came from, weakest first."""
@@ -179,3 +183,16 @@ class Performance:
         extra = set(self.expressions) - ids
         if extra:
             raise ValueError(f"an expression is given for note {min(extra)}, which the score does not have")
+
+    def select(self, **conditions: Any) -> Selection:
+        """Choose notes to edit: by ``part``, ``bars``, ``time``, ``notes``, ``pitches``, ``marks`` and ``where``.
+
+        Returns:
+            The same performance with the notes chosen; see ``mididdsp.expression.edit``.
+
+        Raises:
+            EditError: a condition cannot be understood, or names what is not there.
+        """
+        from mididdsp.expression.edit import select
+
+        return select(self, **conditions)

@@ -16,6 +16,9 @@ LONGEST_SWITCH_S = 0.3
 APART = 5.0
 """Semitones that separate key switches from the music, so that a fingering does not touch both."""
 
+BEYOND = 3.0
+"""Semitones outside the range; nearer notes are rather a wrong note or a scordatura."""
+
 
 def suspected_keyswitches(notes: Sequence[Note], instrument: Instrument) -> tuple[Note, ...]:
     """The notes that look like key switches; empty when the music itself lies outside the range.
@@ -27,9 +30,9 @@ def suspected_keyswitches(notes: Sequence[Note], instrument: Instrument) -> tupl
     music = [note.pitch for note in notes if instrument.holds(note.pitch)]
     if not music:
         return ()
-    low, high = min(music) - APART, max(music) + APART
-    suspects = {note.id for note in notes if not instrument.holds(note.pitch) and not low < note.pitch < high
-                and note.duration <= LONGEST_SWITCH_S}
+    low = min(min(music) - APART, instrument.low - BEYOND)
+    high = max(max(music) + APART, instrument.high + BEYOND)
+    suspects = {note.id for note in notes if not low < note.pitch < high and note.duration <= LONGEST_SWITCH_S}
     if not suspects or len(suspects) > len(music):
         return ()
     # Each prepares notes: with another switch after it, or none, it would have told the library nothing.

@@ -24,9 +24,6 @@ SET_TEMPO = 0x51
 TIME_SIGNATURE = 0x58
 KEY_SIGNATURE = 0x59
 
-MOST_TRACKS = 65_535
-"""The header counts tracks in 16 bits."""
-
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xF9: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFD: 0, 0xFE: 0}
 """Bytes of data after each system message that a file should not hold, but some do."""
 

@@ -35,7 +35,10 @@ from mididdsp.tiles import FRAME_TILE, padded_length
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
 Array = NDArray[np.floating[Any]]
-CurveFunction = Callable[[Array], Array]
+NoteCurves = Callable[[str, str, Array], tuple[Array, Array] | None]
+"""(target, note id, times in s [N]) → (factor [N], summand [N]): what is drawn makes of a generated line, in dB or
+cents, factor * line + summand. Targets are ``level`` (timbre follows), ``gain`` (it does not) and ``pitch`` (the line is
+the deviation from the written pitch). None where nothing is drawn."""
 
 PRE_FRAMES = 8
 """Frames generated before the onset: the sound's rise to 25 dB below its top."""
@@ -93,7 +96,8 @@ def note_features(
          (expression.level_db - REFERENCE_LEVEL_DB) / 10.0, expression.brightness - 1.0,
          expression.fluctuation_db / 3.0, expression.peak_position * 2.0 - 1.0,
          (expression.attack_noise_db + 25.0) / 10.0, np.log(np.clip(expression.attack_s, 0.003, 2.0) / 0.05),
-         np.log(np.clip(expression.release_s, 0.01, 2.0) / 0.1), expression.vibrato_cents / 20.0, float(joined), float(leads)],
+         np.log(np.clip(expression.release_s, 0.01, 2.0) / 0.1), expression.vibrato_cents / 20.0,
+         float(joined), float(leads)],
         np.exp(-0.5 * ((pitch - _PITCH_CENTRES) / 3.0) ** 2),
         near,
     ])
@@ -250,12 +254,22 @@ class _Place:
     around: Surroundings
     onset: float
     offset: float
-    lead_in: float
-    lead_out: float
+    glide_in: float
+    glide_out: float
 
     @property
     def seconds(self) -> float:
         return self.offset - self.onset
+
+    @property
+    def lead_in(self) -> float:
+        """How long before its onset its window begins, s."""
+        return 2.0 * self.glide_in + 0.02 if self.planned.joined else PRE_FRAMES / FRAME_RATE
+
+    @property
+    def lead_out(self) -> float:
+        """How long after its offset its window ends when it leads to another, s."""
+        return 2.0 * self.glide_out + 0.02
 
 
 VIBRATO_GROWTH: Mapping[str, tuple[float, ...]] = {
@@ -265,6 +279,7 @@ VIBRATO_GROWTH: Mapping[str, tuple[float, ...]] = {
 }
 """Relative extent at 10, 30, 50, 70 and 90 % of a note, measured on phrases of many players (figures/playing.md)."""
 
+_TARGETS = ("level", "gain", "pitch")
 _LEVEL_STEP_DB = 6.0
 _SPARSE = 4
 _MAX_FRAMES = 32 * FRAME_TILE
@@ -309,9 +324,7 @@ class SynthesisGenerator:
         *,
         seed: int,
         temperature: float = 1.0,
-        level_curve: CurveFunction | None = None,
-        pitch_curve: CurveFunction | None = None,
-        gain_curve: CurveFunction | None = None,
+        curves: NoteCurves | None = None,
         a4_hz: float = 440.0,
     ) -> Iterator[Segment]:
         """Segments of a part, one a chain, in the order of the plan.
@@ -321,15 +334,13 @@ class SynthesisGenerator:
             expressions: note id to expression, for every note of the plan.
             seed: of the document.
             temperature: 0 is the mean, 1 as much life as players have; from 0.
-            level_curve: dB added to the dynamic level at given times (s); timbre follows.
-            pitch_curve: cents added.
-            gain_curve: dB added without change of timbre.
+            curves: what is drawn over the notes; see ``NoteCurves``.
             a4_hz: tuning.
         """
         notes = {note.id: note for note in plan.part.notes}  # of the whole part, whichever chains are asked for
         for chain in plan.chains:
             yield self.segment(plan.part.instrument, chain, expressions, notes, seed=seed, temperature=temperature,
-                               level_curve=level_curve, pitch_curve=pitch_curve, gain_curve=gain_curve, a4_hz=a4_hz)
+                               curves=curves, a4_hz=a4_hz)
 
     def segment(
         self,
@@ -340,22 +351,14 @@ class SynthesisGenerator:
         *,
         seed: int,
         temperature: float = 1.0,
-        level_curve: CurveFunction | None = None,
-        pitch_curve: CurveFunction | None = None,
-        gain_curve: CurveFunction | None = None,
+        curves: NoteCurves | None = None,
         a4_hz: float = 440.0,
     ) -> Segment:
         """The segment of one chain; ``notes`` holds its neighbours in the voice, by id. See :meth:`segments`."""
         start, places = _places(chain, expressions, notes or {})
-        windows = [self._window(instrument, place, start, seed, temperature, level_curve) for place in places]
+        windows = [self._window(instrument, place, start, seed, temperature, curves) for place in places]
         total = max(window.first + len(window.level) for window in windows)
         cents, level, knots, noise = _join(places, windows, total)
-        times = start + np.arange(total) / FRAME_RATE
-        if pitch_curve is not None:
-            cents = cents + pitch_curve(times)
-        if gain_curve is not None:
-            shift = gain_curve(times)
-            level, noise = level + shift, noise + shift[:, None]
         f0 = midi_to_hz(cents / 100.0, a4_hz)
         count = int(np.clip(22_000.0 / f0.min(), 1, INSTRUMENTS[instrument].partials))
         partial_db = knots.astype(np.float32) @ knot_weights(count).T.astype(np.float32)
@@ -371,8 +374,7 @@ class SynthesisGenerator:
             noise_db=np.maximum(noise, -150.0).astype(np.float32))
 
     def _window(
-        self, instrument: str, place: _Place, start: float, seed: int, temperature: float,
-        level_curve: CurveFunction | None,
+        self, instrument: str, place: _Place, start: float, seed: int, temperature: float, curves: NoteCurves | None
     ) -> _Window:
         expression, note = place.expression, place.planned.note
         tail = min(0.15 + 5.0 * expression.release_s, 4.0) if not place.planned.leads else place.lead_out
@@ -383,7 +385,7 @@ class SynthesisGenerator:
         since, until = np.round(clock - place.onset, 9), np.round(place.offset - clock, 9)
         random = keyed_generator(seed, note.id, "life")
         swing, turned = _vibrato(expression, since, place.seconds, INSTRUMENTS[instrument].family, random, temperature)
-        shift = level_curve(clock) if level_curve is not None else None
+        drawn = {target: curves(target, note.id, clock) if curves is not None else None for target in _TARGETS}
         asked = _asked_frames(since, until)
         frames = frame_features(since[asked], until[asked], place.seconds, expression, swing[asked], turned[asked])
         mean = self._mean(instrument, place, frames)
@@ -409,17 +411,24 @@ class SynthesisGenerator:
             level, noise = _onset(level, noise, begin)  # last, for it is the sum of all that is heard
         gain = expression.level_db - _body_level(level, noise, begin, end)
         level, noise = level + gain, noise + gain
-        if shift is not None:  # the level moves as drawn; partials and noise move against it as the network knows
+        if drawn["level"] is not None:
+            shift = _level_shift(level, noise, begin, end, *drawn["level"], attacks=not place.planned.joined)
+            # the level moves as drawn; partials and noise move against it as the network knows
             moved = _between(self._mean(instrument, place, frames, shift[asked]) - mean, asked)
             level = level + shift
             knots = knots + moved[:, 2 : 2 + len(KNOTS)]
             noise = noise + shift[:, None] + moved[:, 2 + len(KNOTS) :]
+        if drawn["gain"] is not None:
+            level, noise = level + drawn["gain"][1], noise + drawn["gain"][1][:, None]
         slow = np.clip(slow, -80.0, 80.0)
         slow[end:] = slow[end - 1]
         wander = slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)
         middle = slice(begin + (end - begin) // 6, max(end - (end - begin) // 6, begin + (end - begin) // 6 + 1))
         wander = wander - np.mean((wander + swing)[middle])
-        cents = 100.0 * note.pitch + expression.tuning_cents + swing + wander
+        deviation = expression.tuning_cents + swing + wander
+        if drawn["pitch"] is not None:
+            deviation = drawn["pitch"][0] * deviation + drawn["pitch"][1]
+        cents = 100.0 * note.pitch + deviation
         return _Window(first=first, cents=cents, level=level, knots=knots, noise=noise)
 
     def _mean(self, instrument: str, place: _Place, frames: Array, shift: Array | None = None) -> Array:
@@ -474,10 +483,8 @@ def _places(
             written = planned.offset - planned.onset
             ratio = expression.length_ratio if expression.length_ratio is not None else 1.0
             offset = max(planned.onset + written * ratio, onsets[index] + 1.0 / FRAME_RATE)
-        glide_in = max(expression.glide_s or 0.0, 0.012) if planned.joined else 0.0
-        glide_out = 0.0
-        if planned.leads:
-            glide_out = max(expressions[chain.notes[index + 1].note.id].glide_s or 0.0, 0.012)
+        glide_in = _glide(chain, index, onsets, expressions) if planned.joined else 0.0
+        glide_out = _glide(chain, index + 1, onsets, expressions) if planned.leads else 0.0
         before, after = notes.get(planned.previous or ""), notes.get(planned.following or "")
         around = Surroundings(
             interval_before=None if before is None else before.pitch - planned.note.pitch,
@@ -485,9 +492,18 @@ def _places(
             interval_after=None if after is None else after.pitch - planned.note.pitch,
             gap_after=None if after is None else after.onset - offset)
         places.append(_Place(planned=planned, expression=expression, around=around, onset=onsets[index], offset=offset,
-                             lead_in=2.0 * glide_in + 0.02 if planned.joined else PRE_FRAMES / FRAME_RATE,
-                             lead_out=2.0 * glide_out + 0.02))
+                             glide_in=glide_in, glide_out=glide_out))
     return onsets[0] - PRE_FRAMES / FRAME_RATE, places
+
+
+def _glide(
+    chain: Chain, index: int, onsets: list[float], expressions: Mapping[str, NoteExpression]
+) -> float:
+    """10–90 % time of the way into note ``index``: what is asked, but never longer than half of either note."""
+    ends = [*onsets[1:], chain.notes[-1].offset]
+    shorter = min(ends[index - 1] - onsets[index - 1], ends[index] - onsets[index])
+    asked = expressions[chain.notes[index].note.id].glide_s or 0.0
+    return float(np.clip(asked, 0.012, max(0.5 * shorter, 0.012)))
 
 
 def _join(places: list[_Place], windows: list[_Window], total: int) -> tuple[Array, Array, Array, Array]:
@@ -506,13 +522,11 @@ def _join(places: list[_Place], windows: list[_Window], total: int) -> tuple[Arr
         time = clock[span]
         fade, glide = np.ones(len(time)), np.ones(len(time))
         if place.planned.joined:
-            width = max(place.expression.glide_s or 0.0, 0.012)
-            fade = fade * _ramp((time - place.onset) / max(width, 0.02))
-            glide = glide * _ramp((time - place.onset) / width)
+            fade = fade * _ramp((time - place.onset) / max(place.glide_in, 0.02))
+            glide = glide * _ramp((time - place.onset) / place.glide_in)
         if place.planned.leads:
-            width = (place.lead_out - 0.02) / 2.0
-            fade = fade * _ramp((place.offset - time) / max(width, 0.02))
-            glide = glide * _ramp((place.offset - time) / width)
+            fade = fade * _ramp((place.offset - time) / max(place.glide_out, 0.02))
+            glide = glide * _ramp((place.offset - time) / place.glide_out)
         fade, glide = fade + 1e-12, glide + 1e-12
         cents[span] += glide * window.cents
         pitch_sum[span] += glide
@@ -563,6 +577,24 @@ def _body_level(level: Array, noise: Array, begin: int, end: int) -> float:
     power = 10 ** (level[begin:end] / 10) + (10 ** (noise[begin:end] / 10)).sum(1)
     body = power >= power.max() * 0.01
     return float(10 * np.log10(power[body].mean()))
+
+
+def _level_shift(
+    level: Array, noise: Array, begin: int, end: int, factor: Array, summand: Array, *, attacks: bool
+) -> Array:
+    """dB by which drawn curves move the level, frame by frame.
+
+    Where the level is set, the body follows the line; the attack rises to it and the release falls from it as they
+    would without one.
+    """
+    if (factor == 1.0).all():
+        return summand
+    total = 10.0 * np.log10(10 ** (level / 10) + (10 ** (noise / 10)).sum(1))
+    risen = begin
+    if attacks:
+        risen += int(np.argmax(total[begin:end] >= _body_level(level, noise, begin, end) - 3.0))
+    total[:risen], total[end:] = total[risen], total[end - 1]
+    return np.asarray((factor - 1.0) * total + summand)
 
 
 def _fluctuation(level: Array, begin: int, end: int, asked_db: float) -> Array:

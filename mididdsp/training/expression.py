@@ -43,7 +43,7 @@ ATTRIBUTION = ("Trained on samples of the Philharmonia Orchestra's players (CC B
                "facts of the violin transcriptions of Tamer et al. 2023 (Music Technology Group, Universitat Pompeu "
                "Fabra).")
 
-BRIGHTNESS_RISE = 0.1
+BRIGHTNESS_RISE = 0.4
 """Least rise of the mean brightness (model scale) from velocity 33 to 112 that training insists on."""
 
 
@@ -82,7 +82,7 @@ def loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
 
 def monotone_penalty(model: nn.Module, context: Tensor, instrument: Tensor) -> Tensor:
     """Level and brightness must rise with velocity on every instrument, wherever the note lies."""
-    velocity = np.random.default_rng(torch.randint(2**31, (1,)).item()).uniform(33.0, 92.0, len(context))
+    velocity = np.random.default_rng(int(torch.randint(2**31, (1,)).item())).uniform(33.0, 92.0, len(context))
     low, high = (_with_velocity(context, velocity + rise) for rise in (0.0, 20.0))
     below, above = model(low, instrument)[0], model(high, instrument)[0]
     level, brightness = ATTRIBUTES.index("level_db"), ATTRIBUTES.index("brightness")

@@ -193,10 +193,10 @@ def predict(model: FrameNetwork, note: PreparedNote) -> NDArray[np.float32]:
 def estimate_life(model: FrameNetwork, notes: list[PreparedNote]) -> NDArray[np.float32]:
     """Spectra of what the mean leaves over in the steady part of notes; [2, instruments, 2 + K, MODULATION_BANDS].
 
-    The first index tells notes without vibrato from notes with: under a vibrato the partials swing by more than the mean
-    knows. The median over notes of each band's power, so that a few mislabelled or noisy clips do not count. Pitch is
-    taken from notes without vibrato. Where fewer than eight notes tell, all notes of the instrument do, then those of all
-    instruments; notes shorter than 0.44 s do not count, and without longer ones there is no life.
+    The first index tells notes without vibrato from notes with: under a vibrato the partials swing by more than the
+    mean knows. The median over notes of each band's power, so that a few mislabelled or noisy clips do not count. Pitch
+    is taken from notes without vibrato. Where fewer than eight notes tell, all notes of the instrument do, then those
+    of all instruments; notes shorter than 0.44 s do not count, and without longer ones there is no life.
     """
     channels = 2 + len(KNOTS)
     collected: list[list[tuple[bool, NDArray[np.floating[Any]]]]] = [[] for _ in INSTRUMENTS]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 from made_up import RATE, tone
+from numpy.typing import NDArray
 
 from mididdsp.data.clips import analyse_clip, cache_clips, clip_file, load_clip, load_mono, single_notes
 from mididdsp.data.recordings import DataError, Recording

@@ -254,7 +254,8 @@ def test_any_frames_have_an_expression(seed: int, frames: int, before: int, afte
     power = 10 ** random.uniform(-14.0, 0.0, (total, 3)) * random.integers(0, 2, (total, 3))
     got = measure_note(
         f0_hz=10 ** random.uniform(1.0, 4.2, total), partial_power=power,
-        noise_power=power[:, 0] * random.uniform(0, 1), pitch=60.0, onset=before, offset=before + frames, written_onset_s=0.0, written_duration_s=0.1)
+        noise_power=power[:, 0] * random.uniform(0, 1), pitch=60.0, onset=before, offset=before + frames,
+        written_onset_s=0.0, written_duration_s=0.1)
     assert isinstance(got, NoteExpression)
 
 

@@ -50,7 +50,7 @@ def test_bend_moves_the_pitch() -> None:
 
 @pytest.mark.parametrize("lanes", [
     (), (lane("cc7"),), (lane("cc7", (0.0, 100.0)), lane("cc11", (0.0, 127.0)), lane("bend", (0.0, 0.0), (1.0, 0.0))),
-    (lane("cc1", (0.0, 60.0)), lane("pressure", (0.0, 60.0)), lane("cc10", (0.0, 60.0))),
+    (lane("cc1", (0.0, 60.0)), lane("cc91", (0.0, 60.0)), lane("cc10", (0.0, 60.0))),
 ])
 def test_defaults_and_other_lanes_change_nothing(lanes: tuple[Lane, ...]) -> None:
     assert controller_curves(part(*lanes)) == ()

@@ -1,4 +1,4 @@
-"""Curves: linear between points, held outside, a note's own on that note alone."""
+"""Curves: linear between points, held outside, a note's own on that note alone, in layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mididdsp.expression.curves import curve_function, sample_curves
+from mididdsp.expression.curves import BLEND_S, PartCurves, sample_curves
 from mididdsp.expression.types import Curve
 from mididdsp.notes.types import Note, Part
 
@@ -21,51 +21,94 @@ def curve(**changes: Any) -> Curve:
     return Curve(**({"target": "level", "times": (0.0, 2.0), "values": (0.0, -6.0), "part": "p"} | changes))
 
 
-def sampled(*curves: Curve, at: tuple[float, ...], target: str = "level") -> list[float]:
-    return sample_curves(curves, target, PART, np.array(at)).tolist()
+def on(**changes: Any) -> Curve:
+    return curve(**({"note_id": "a", "anchor": "onset", "times": (0.0, 1.0)} | changes))
+
+
+def line(*curves: Curve, note: str = "a", at: tuple[float, ...], generated: float = -20.0) -> list[float]:
+    """What becomes of a constant generated level."""
+    found = PartCurves(curves, PART)("level", note, np.array(at))
+    if found is None:
+        return [generated] * len(at)
+    return (found[0] * generated + found[1]).tolist()
 
 
 def test_a_curve_is_linear_between_its_points_and_held_outside() -> None:
-    assert sampled(curve(times=(1.0, 3.0)), at=(-1.0, 1.0, 1.5, 2.0, 3.0, 9.0)) == [0.0, 0.0, -1.5, -3.0, -6.0, -6.0]
+    assert line(curve(times=(1.0, 3.0)), at=(-1.0, 1.0, 1.5, 2.0, 3.0, 9.0), generated=0.0) == [
+        0.0, 0.0, -1.5, -3.0, -6.0, -6.0]
 
 
 def test_curves_add_up_and_others_are_passed_over() -> None:
     curves = (curve(), curve(times=(0.0,), values=(1.0,)), curve(target="gain"), curve(part="q"))
-    assert sampled(*curves, at=(0.0, 2.0)) == [1.0, -5.0]
-    assert sampled(*curves, at=(0.0, 2.0), target="gain") == [0.0, -6.0]
-    assert sampled(*curves, at=(0.0, 2.0), target="pitch") == [0.0, 0.0]
+    assert line(*curves, at=(0.0, 2.0), generated=0.0) == [1.0, -5.0]
+    assert PartCurves(curves, PART)("pitch", "a", np.array([0.0])) is None
 
 
-@pytest.mark.parametrize(("anchor", "expected"), [("onset", [0.0, 0.0, -3.0, -6.0, -6.0, 0.0]),
-                                                  ("offset", [0.0, 0.0, 0.0, 0.0, -1.2, 0.0])])
-def test_a_notes_curve_starts_with_it_and_ends_with_the_next_onset(anchor: str, expected: list[float]) -> None:
-    own = curve(note_id="a", anchor=anchor, times=(0.0, 1.0 if anchor == "onset" else 2.0))
-    assert sampled(own, at=(0.99, 1.0, 1.5, 2.0, 2.4, 2.5)) == pytest.approx(expected)
+def test_a_notes_own_curve_acts_on_that_note_alone() -> None:
+    assert line(on(), note="a", at=(1.0, 1.5, 2.0, 2.6), generated=0.0) == pytest.approx([0.0, -3.0, -6.0, -6.0])
+    assert line(on(), note="b", at=(1.0, 1.5, 2.0, 2.6), generated=0.0) == [0.0] * 4
+    end = on(anchor="offset", times=(-0.5, 0.0))
+    assert line(end, at=(1.0, 1.75, 2.0), generated=0.0) == pytest.approx([0.0, -3.0, -6.0])
 
 
-def test_the_last_notes_curve_carries_its_release() -> None:
-    assert sampled(curve(note_id="c", anchor="onset", times=(0.0, 1.0)), at=(2.9, 3.5, 100.0)) == [0.0, -3.0, -6.0]
+def test_a_curve_goes_with_a_note_that_sounds_late(expression: Any) -> None:
+    late = {name: expression(timing_s=0.25 if name == "a" else 0.0) for name in "abc"}
+    found = PartCurves((on(),), PART, late)("level", "a", np.array([1.25, 1.75]))
+    assert found is not None
+    assert found[1].tolist() == pytest.approx([0.0, -3.0])
 
 
-def test_sampling_a_window_gives_the_same_numbers_as_sampling_the_whole() -> None:
-    curves = (curve(), curve(note_id="a", anchor="onset"), curve(note_id="b", anchor="offset", times=(-0.2, 0.1)))
-    function = curve_function(curves, "level", PART)
-    assert function is not None
-    times = np.linspace(0.0, 5.0, 1001)
-    whole = function(times)
-    pieces = [function(times[start:start + 37]) for start in range(0, len(times), 37)]
-    np.testing.assert_array_equal(np.concatenate(pieces), whole)
-    assert function(np.array([])).shape == (0,)
+@pytest.fixture
+def expression() -> Any:
+    from mididdsp.expression.types import NoteExpression
+
+    return lambda **changes: NoteExpression(**({
+        "level_db": -26.0, "fluctuation_db": 1.0, "peak_position": 0.3, "brightness": 1.5, "attack_noise_db": -30.0,
+        "attack_s": 0.05, "release_s": 0.1, "vibrato_cents": 0.0, "vibrato_rate_hz": None, "vibrato_delay_s": None,
+        "tuning_cents": 0.0, "timing_s": 0.0, "length_ratio": 1.0, "glide_s": None} | changes))
 
 
-def test_without_curves_there_is_no_function() -> None:
-    assert curve_function((curve(part="q"),), "level", PART) is None
+def test_a_set_curve_takes_the_place_of_what_is_generated_from_its_first_point_to_its_last() -> None:
+    drawn = on(mode="set", times=(0.3, 0.6), values=(-30.0, -36.0))
+    blend = 1.3 - BLEND_S / 2
+    assert line(drawn, at=(1.0, blend, 1.3, 1.45, 1.6, 1.6 + BLEND_S, 1.9)) == pytest.approx(
+        [-20.0, -25.0, -30.0, -33.0, -36.0, -20.0, -20.0])
+    # Points at the note's ends reach over its attack and release.
+    whole = on(mode="set", times=(0.0, 1.0), values=(-30.0, -36.0))
+    assert line(whole, at=(0.9, 1.5, 2.4)) == pytest.approx([-30.0, -33.0, -36.0])
+    assert line(on(mode="set", times=(0.5,), values=(-31.0,)), at=(0.9, 2.4)) == [-31.0, -31.0]
 
 
-@pytest.mark.parametrize(("changes", "sentence"), [
-    ({"mode": "set"}, "part p: a curve sets the level, and only curves that add are played; change its mode to add"),
-    ({"note_id": "z", "anchor": "onset"}, "part p: a curve is anchored to note z, which the part does not have"),
-])
-def test_what_cannot_be_played_is_told(changes: dict[str, Any], sentence: str) -> None:
+def test_layers_apply_in_their_order_whatever_order_they_stand_in() -> None:
+    curves = (on(values=(1.0, 1.0)), curve(values=(2.0, 2.0), origin="controller"),
+              on(mode="set", values=(-40.0, -40.0)), curve(values=(4.0, 4.0), origin="score"))
+    # The hand's set hides score and controller; the hand's add lies on it.
+    assert line(*curves, at=(1.5,)) == [-39.0]
+    assert line(*curves, note="b", at=(2.6,)) == [-14.0]
+
+
+def test_the_later_of_two_set_curves_counts() -> None:
+    assert line(on(mode="set", values=(-40.0, -40.0)), on(mode="set", values=(-50.0, -50.0)), at=(1.5,)) == [-50.0]
+
+
+def test_a_key_changes_with_what_reaches_the_note_and_with_nothing_else() -> None:
+    far, near = curve(times=(0.0, 30.0, 31.0), values=(0.0, 0.0, 1.0)), on()
+    key = PartCurves((far, near), PART).key("a", 1.0, 2.0)
+    assert key == PartCurves((curve(times=(0.0, 30.0, 31.0), values=(0.0, 0.0, 5.0)), near), PART).key("a", 1.0, 2.0)
+    assert key != PartCurves((curve(times=(0.0, 30.0, 31.0), values=(0.0, 3.0, 1.0)), near), PART).key("a", 1.0, 2.0)
+    assert key != PartCurves((far, on(values=(0.0, -7.0))), PART).key("a", 1.0, 2.0)
+    assert key == PartCurves((far, near, on(note_id="b")), PART).key("a", 1.0, 2.0)
+
+
+def test_lanes_show_the_sum_of_what_adds() -> None:
+    times = np.array([0.99, 1.0, 1.5, 2.0, 2.4, 2.5])
+    assert sample_curves((on(),), "level", PART, times).tolist() == pytest.approx([0.0, 0.0, -3.0, -6.0, -6.0, 0.0])
+    assert sample_curves((curve(), on(mode="set")), "level", PART, np.array([1.0])).tolist() == [-3.0]
+
+
+def test_a_curve_of_a_note_that_is_not_there_is_told() -> None:
+    sentence = "part p: a curve is anchored to note z, which the part does not have; remove the curve or name another"
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        curve_function((curve(**changes),), "level", PART)
+        PartCurves((on(note_id="z"),), PART)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        sample_curves((on(note_id="z"),), "level", PART, np.array([0.0]))

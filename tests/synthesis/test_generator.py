@@ -32,6 +32,7 @@ from mididdsp.synthesis.generator import (
     NOISE_CENTRES,
     OUTPUT_SCALE,
     FrameNetwork,
+    NoteCurves,
     SynthesisConfig,
     SynthesisGenerator,
     frame_features,
@@ -90,7 +91,7 @@ def generator(kind: str = "player", *, seed: int = 0, life: float = 0.4) -> Synt
         with torch.no_grad():
             network.exit.bias[2 : 2 + len(KNOTS)] -= 0.15 * torch.arange(len(KNOTS))
             network.exit.bias[2 + len(KNOTS) :] -= 4.0
-    rms = np.full((len(INSTRUMENTS), 2 + len(KNOTS), MODULATION_BANDS), life, np.float32)
+    rms = np.full((2, len(INSTRUMENTS), 2 + len(KNOTS), MODULATION_BANDS), life, np.float32)
     return SynthesisGenerator(network, rms, NOISE_EDGES_HZ)
 
 
@@ -361,12 +362,17 @@ def test_checkpoints_round_trip(tmp_path: Path) -> None:
     assert all(same(a, b) for a, b in zip(play(made, slur()), play(again, slur())))
 
 
+def drawn(wanted: str, added: Callable[[np.ndarray], np.ndarray]) -> NoteCurves:
+    """Curves that add to one target on all notes."""
+    return lambda target, name, times: (np.ones(len(times)), added(times)) if target == wanted else None
+
+
 class TestCurves:
     of = slur()
 
     def test_gain_is_added_and_nothing_else_changes(self) -> None:
         plain = play(generator("random"), self.of)
-        moved = play(generator("random"), self.of, gain_curve=lambda times: -3.0 - 2.0 * times)
+        moved = play(generator("random"), self.of, curves=drawn("gain", lambda times: -3.0 - 2.0 * times))
         for one, other in zip(plain, moved):
             times = one.start_s + np.arange(one.frames) / FRAME_RATE
             audible = one.amplitude_db > -130.0  # the floor of -150 dB is far away
@@ -377,19 +383,19 @@ class TestCurves:
 
     def test_pitch_is_added_and_nothing_else_changes(self) -> None:
         plain = play(generator("random"), self.of)
-        moved = play(generator("random"), self.of, pitch_curve=lambda times: 50.0 * times)
+        moved = play(generator("random"), self.of, curves=drawn("pitch", lambda times: 50.0 * times))
         for one, other in zip(plain, moved):
             times = one.start_s + np.arange(one.frames) / FRAME_RATE
             # float32 of a frequency: a ten-thousandth of a cent.
             np.testing.assert_allclose(1200 * np.log2(other.f0_hz / one.f0_hz), 50.0 * times, atol=1e-3)
             np.testing.assert_allclose(other.noise_db, one.noise_db)
-        bent = play(generator(), plan(note()), pitch_curve=lambda times: np.full(len(times), 200.0), temperature=0.0)[0]
+        bent = play(generator(), plan(note()), curves=drawn("pitch", lambda times: np.full(len(times), 200.0)), temperature=0.0)[0]
         assert measured(bent, 1.0, 2.0, 64.0).tuning_cents == pytest.approx(0.0, abs=0.5)
 
     @pytest.mark.parametrize("shift", [-9.0, 4.0, 12.0])
     def test_level_is_heard_exactly_and_timbre_follows(self, shift: float) -> None:
         plain = play(generator(), self.of, temperature=0.0)
-        moved = play(generator(), self.of, level_curve=lambda times: np.full(len(times), shift), temperature=0.0)
+        moved = play(generator(), self.of, curves=drawn("level", lambda times: np.full(len(times), shift)), temperature=0.0)
         for one, other in zip(plain, moved):
             first, last = 12, 60
             np.testing.assert_allclose((tone_db(other) - tone_db(one))[first:last], shift, atol=1e-3)  # float32 shares
@@ -397,15 +403,36 @@ class TestCurves:
                       for segment in (one, other)]
             assert (bright[1] - bright[0]) * np.sign(shift) > 0.05
         # A curve of nothing is no curve.
-        unmoved = play(generator("random"), self.of, level_curve=np.zeros_like)
+        unmoved = play(generator("random"), self.of, curves=drawn("level", np.zeros_like))
         assert all(same(a, b) for a, b in zip(play(generator("random"), self.of), unmoved))
 
     def test_a_hairpin_is_heard_inside_a_held_note(self) -> None:
         of = plan(note(duration=2.0))
-        plain, moved = (play(generator(), of, level_curve=curve, temperature=0.0)[0]
-                        for curve in (None, lambda times: 12.0 * np.clip(times - 1.0, 0.0, 2.0) / 2.0))
+        plain, moved = (play(generator(), of, curves=curves, temperature=0.0)[0]
+                        for curves in (None, drawn("level", lambda times: 12.0 * np.clip(times - 1.0, 0.0, 2.0) / 2.0)))
         change = (tone_db(moved) - tone_db(plain))[10:500]
         np.testing.assert_allclose(change, 6.0 * (np.arange(10, 500) - 8) / FRAME_RATE, atol=1e-3)
+
+    def test_a_set_pitch_takes_the_place_of_all_that_moves_it(self) -> None:
+        def line(target: str, name: str, times: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+            return (np.zeros(len(times)), 30.0 * times) if target == "pitch" and name == "a" else None
+
+        segment, = play(generator("random"), plan(note()), curves=line)
+        times = segment.start_s + np.arange(segment.frames) / FRAME_RATE
+        # float32 of a frequency: a ten-thousandth of a cent.
+        np.testing.assert_allclose(1200 * np.log2(segment.f0_hz / midi_to_hz(62.0)), 30.0 * times, atol=1e-3)
+
+    def test_a_set_level_is_the_level_of_the_body_and_attack_and_release_stay(self) -> None:
+        def line(target: str, name: str, times: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+            return (np.zeros(len(times)), -40.0 + 6.0 * times) if target == "level" else None
+
+        plain, moved = (play(generator(), plan(note()), curves=curves, temperature=0.0)[0] for curves in (None, line))
+        times = moved.start_s + np.arange(moved.frames) / FRAME_RATE
+        last = 8 + int(0.9 * note().duration * FRAME_RATE)
+        # Timbre follows the level, so the line is met within what noise and partials move against each other.
+        np.testing.assert_allclose(tone_db(moved)[60:last], (-40.0 + 6.0 * times)[60:last], atol=0.3)
+        rise = [tone_db(segment)[:12] - tone_db(segment)[60] for segment in (plain, moved)]
+        np.testing.assert_allclose(rise[0], rise[1], atol=3.0)
 
     def test_a4_moves_every_pitch(self) -> None:
         one, other = (play(generator(), self.of, a4_hz=a4) for a4 in (440.0, 415.0))
@@ -423,17 +450,17 @@ def test_every_instrument_plays_its_range(instrument: str) -> None:
         assert count == entry.partials or CONTENT_HZ / segment.f0_hz.max() - 1 < count < entry.partials
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_any_notes_and_expressions_give_legal_segments(data: st.DataObject) -> None:
     part = data.draw(any_parts(min_notes=1, max_notes=4, with_lanes=False))
     of = plan_part(part)
     asked = {item.note.id: data.draw(any_expressions(joined=item.joined, leads=item.leads))
              for chain in of.chains for item in chain.notes}
-    curve = data.draw(st.sampled_from([None, lambda times: 30.0 * np.sin(times)]))
+    curves = data.draw(st.sampled_from([None, lambda target, name, times: (np.ones(len(times)), 30.0 * np.sin(times)),
+                                        lambda target, name, times: (np.cos(times) ** 2, -20.0 * np.sin(times))]))
     segments = list(generator("random").segments(of, asked, seed=data.draw(st.integers(0, 9)),
-                                                 temperature=data.draw(st.floats(0.0, 2.0)), level_curve=curve,
-                                                 pitch_curve=curve, gain_curve=curve))
+                                                 temperature=data.draw(st.floats(0.0, 2.0)), curves=curves))
     assert [segment.note_ids for segment in segments] == [tuple(i.note.id for i in chain.notes) for chain in of.chains]
     for segment in segments:
         check(segment)

@@ -1,0 +1,270 @@
+"""The control matrix: what each word of an edit does to the sound, on every instrument.
+
+    python -m bench.control [--instruments violin,flute] [--values 5] [--json]
+
+For every instrument a note of 1.6 s in the middle of its range is played once for each value of each attribute, spread
+over the 5-95 % range of what the prior draws for that instrument; values are set by ``Selection.edit``, the sound is
+rendered dry, and measured from the audio alone (``bench.measures``, ``bench.pitch``). Printed for each attribute:
+
+* **r** and **slope** of measured against asked (slope 1 is exact); over instruments the median and the worst;
+* **leak**: how much the other measured attributes move along with it, from one end of its sweep to the other, as a
+  share of their own 5-95 % range; the largest of them, median over instruments;
+* asked-for vibrato: error of rate (Hz) and extent (cents), medians;
+* articulation: sounding length of staccato over plain; level dip between two notes of the same line, slurred, plain
+  (attacked anew) and detache;
+* the paper's round trip: attributes on its 0-1 scales to parameters and back (60 partials, 65 bands, 16 kHz), RMSE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mididdsp as md
+from bench import measures, pitch
+from mididdsp.expression import views
+from mididdsp.instruments import INSTRUMENTS
+from mididdsp.notes.types import Note, Part, Score
+from mididdsp.synthesis.render import render_stream
+
+Array = NDArray[np.float64]
+
+RATE = 48_000
+LENGTH_S = 1.6
+SPACE_S = 4.0
+SWEPT = ("level_db", "brightness", "fluctuation_db", "attack_s", "release_s", "attack_noise_db", "vibrato_cents",
+         "vibrato_rate_hz", "vibrato_delay_s", "tuning_cents", "timing_s", "length_ratio")
+DRAWS = 24
+VIBRATO_RANGE_CENTS = (8.0, 60.0)
+"""Swept on every instrument alike: players of some never play it, and a hand may all the same."""
+
+
+def line(instrument: str, count: int, *, step_s: float = SPACE_S, length_s: float = LENGTH_S,
+         marks: tuple[str, ...] = ()) -> Score:
+    """Notes of one pitch, the middle of the range, each by itself."""
+    middle = float((INSTRUMENTS[instrument].low + INSTRUMENTS[instrument].high) // 2)
+    notes = tuple(Note(id=f"n{k}", onset=0.5 + k * step_s, duration=length_s, pitch=middle, velocity=80,
+                       articulations=marks) for k in range(count))
+    return Score(parts=(Part(name=instrument, instrument=instrument, notes=notes),))
+
+
+def sound(performer: md.Performer, performance: md.Performance) -> Array:
+    """The first part, dry, mono, float64."""
+    params = next(iter(performer.synthesize(performance)))
+    blocks = list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=params.seed))
+    return np.concatenate([*blocks, np.zeros(RATE, np.float32)]).astype(np.float64)
+
+
+def measured(audio: Array, note: Note) -> dict[str, float]:
+    """What one note sounds like, by the names of the attributes; NaN where it cannot be told."""
+    before = min(0.3, note.onset)
+    part = audio[round((note.onset - before) * RATE):round((note.onset + SPACE_S - 0.4) * RATE)]
+    times = measures.note_times(part, RATE, pitch.hz_of(note.pitch))
+    found = pitch.life(part, RATE, note.pitch, times.onset_s, times.offset_s)
+    inside = part[round(times.onset_s * RATE):round(times.offset_s * RATE)]
+    body = 10.0 * np.log10(max(float((inside**2).mean()), 1e-12))
+    contour = measures.level_contour(part, RATE, 0.01, 0.03)
+    first, last = int((times.onset_s + 0.16) / 0.01), int((times.offset_s - 0.16) / 0.01)
+    result = {
+        "level_db": body, "fluctuation_db": float(np.std(contour[first:last])) if last > first + 5 else float("nan"),
+        "attack_s": times.attack_s, "release_s": times.release_s, "timing_s": times.onset_s - before,
+        "length_ratio": (times.offset_s - before) / note.duration,
+        "attack_noise_db": pitch.attack_noise(part, RATE, note.pitch, times.onset_s, times.body_db)}
+    if found is None:
+        return result | dict.fromkeys(("brightness", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s",
+                                       "tuning_cents"), float("nan"))
+    whole = pitch.NO_VIBRATO
+    centre = found.centre_midi
+    try:
+        track = pitch.track_known(part, RATE, note.pitch)
+        a, b = round((times.onset_s + 0.02) * 250), round((times.offset_s - 0.02) * 250)
+        cents = 1200 * np.log2(track.f0_hz[a:b] / pitch.hz_of(note.pitch))
+        whole = pitch.vibrato(cents)
+        sixth = len(cents) // 6
+        centre = note.pitch + float(np.mean(cents[sixth:len(cents) - sixth])) / 100.0
+    except ValueError:
+        pass
+    return result | {
+        "brightness": found.brightness, "tuning_cents": 100.0 * (centre - note.pitch),
+        "vibrato_cents": whole.extent_cents if whole.present else 0.0, "vibrato_rate_hz": whole.rate_hz,
+        "vibrato_delay_s": whole.delay_s}
+
+
+def ranges(performer: md.Performer, instrument: str) -> dict[str, tuple[float, float]]:
+    """5 and 95 % of what the prior draws for notes of the sweep."""
+    drawn = performer.perform(line(instrument, DRAWS), seed=11)
+    found = {}
+    for name in SWEPT:
+        values = [getattr(item, name) for item in drawn.expressions.values()]
+        known = [value for value in values if value is not None]
+        low, high = (float(edge) for edge in np.percentile(known, (5, 95))) if len(known) > 3 else (0.0, 0.0)
+        found[name] = (low, high)
+    found["vibrato_cents"] = VIBRATO_RANGE_CENTS
+    found["vibrato_rate_hz"] = (4.5, 7.5)
+    found["vibrato_delay_s"] = (0.05, 0.5)
+    found["tuning_cents"] = (-25.0, 25.0)
+    found["timing_s"] = (-0.02, 0.02)
+    found["length_ratio"] = (0.4, 1.0)
+    return found
+
+
+def sweep(performer: md.Performer, instrument: str, values: int) -> dict[str, dict[str, Any]]:
+    """Asked and measured values of every attribute, and what else moved."""
+    wide = ranges(performer, instrument)
+    base = performer.perform(line(instrument, values), seed=5, temperature=0.0)
+    result: dict[str, dict[str, Any]] = {}
+    for name in SWEPT:
+        asked = np.linspace(*wide[name], values)
+        state: md.Performance = base
+        for index, value in enumerate(asked):
+            chosen = state.select(notes=f"n{index}")
+            if name.startswith("vibrato"):
+                chosen = chosen.edit("vibrato=25c")
+            state = chosen.edit(f"{name}={float(value)!r}{'oct' if name == 'brightness' else ''}").performance
+        audio = sound(performer, state)
+        rows = [measured(audio, note) for note in state.score.parts[0].notes]
+        got = np.array([row[name] for row in rows])
+        known = np.isfinite(got)
+        r = slope = float("nan")
+        if known.sum() >= 3 and np.ptp(asked[known]) > 0:
+            slope = float(np.polyfit(asked[known], got[known], 1)[0])
+            r = float(np.corrcoef(asked[known], got[known])[0, 1]) if np.ptp(got[known]) > 1e-9 else 0.0
+        leaks = {}
+        for other in SWEPT:
+            if other == name or (name.startswith("vibrato") and other.startswith("vibrato")) or other in (
+                    "vibrato_rate_hz", "vibrato_delay_s"):
+                continue
+            span = wide[other][1] - wide[other][0]
+            line_values = np.array([row[other] for row in rows])
+            if span > 0 and np.isfinite(line_values).all():
+                tilt = float(np.polyfit(np.linspace(-0.5, 0.5, values), line_values, 1)[0])
+                leaks[other] = abs(tilt) / span
+        worst = max(leaks, key=lambda key: leaks[key], default="")
+        result[name] = {
+            "r": r, "slope": slope, "leak": leaks.get(worst, float("nan")), "leak_into": worst,
+            "error": float(np.nanmedian(np.abs(got - asked))), "asked": asked.tolist(), "got": got.tolist()}
+    return result
+
+
+def joints(performer: md.Performer, instrument: str) -> dict[str, float]:
+    """Articulation by edit, from the audio: lengths and dips."""
+    single = performer.perform(line(instrument, 2), seed=3, temperature=0.0)
+    short = single.select(notes="n1").edit("articulation=staccato").performance
+    audio = sound(performer, short)
+    spans = []
+    for note in short.score.parts[0].notes:
+        part = audio[round((note.onset - 0.3) * RATE):round((note.onset + SPACE_S - 0.4) * RATE)]
+        times = measures.note_times(part, RATE, pitch.hz_of(note.pitch))
+        spans.append(times.offset_s - times.onset_s)
+    middle = float((INSTRUMENTS[instrument].low + INSTRUMENTS[instrument].high) // 2)
+    pair = Score(parts=(Part(name="p", instrument=instrument, notes=(
+        Note(id="a", onset=0.5, duration=0.8, pitch=middle, velocity=80),
+        Note(id="b", onset=1.3, duration=0.8, pitch=middle + 2, velocity=80))),))
+    plain = performer.perform(pair, seed=3, temperature=0.0)
+    found = {"staccato over plain length": spans[1] / spans[0]}
+    for name, edit in (("legato dip, dB", "articulation=legato"), ("plain dip, dB", ""),
+                       ("detache dip, dB", "articulation=detache")):
+        state = plain.select(notes=["a", "b"]).edit(edit).performance if edit else plain
+        level = measures.level_contour(sound(performer, state), RATE, 0.005, 0.02)
+        joint = level[int(1.15 / 0.005):int(1.42 / 0.005)]
+        sides = min(float(np.median(level[int(0.9 / 0.005):int(1.15 / 0.005)])),
+                    float(np.median(level[int(1.5 / 0.005):int(1.8 / 0.005)])))
+        found[name] = sides - float(joint.min())
+    return found
+
+
+def paper_values(params: md.SynthParams, segment: md.Segment, note: Note, seconds: float) -> dict[str, float]:
+    """The paper's six of a rendered note: 60 partials and 65 even bands of 8 kHz, as at 16 kHz."""
+    first = round((note.onset - segment.start_s) * 250)
+    span = slice(max(0, first), max(first + 1, first + round(seconds * 250)))
+    f0 = segment.f0_hz[span].astype(np.float64)
+    amplitude = 10 ** (segment.amplitude_db[span, None].astype(np.float64) / 20) * segment.harmonics[span, :60]
+    amplitude = amplitude * (f0[:, None] * np.arange(1, amplitude.shape[1] + 1) < 8000.0)
+    amplitude = np.pad(amplitude, ((0, 0), (0, 60 - amplitude.shape[1])))
+    total = amplitude.sum(axis=1)
+    edges = np.array(params.noise_edges_hz)
+    density = 10 ** (segment.noise_db[span].astype(np.float64) / 10) / np.diff(edges)
+    centres = (np.arange(65) + 0.5) * 8000.0 / 65
+    band = np.clip(np.searchsorted(edges, centres) - 1, 0, density.shape[1] - 1)
+    # a band of magnitude m turns uniform noise of power 1/3 into a density of m^2 / 3 over 8 kHz
+    magnitude = 10 * np.log10(np.maximum(density[:, band] * 3.0 * 8000.0, 1e-8))
+    return views.measure(f0_hz=f0, amplitude_db=np.maximum(20 * np.log10(np.maximum(total, 1e-9)), -80.0),
+                         harmonics=amplitude / np.maximum(total, 1e-9)[:, None], noise_db=np.maximum(magnitude, -80.0),
+                         pitch=note.pitch)
+
+
+def round_trip(performer: md.Performer, instrument: str) -> dict[str, float]:
+    """RMSE of the paper's six: of what the prior draws, asked for and measured from the parameters; and the calibration
+    that the views would need: mean of measured minus asked."""
+    performance = performer.perform(line(instrument, 8), seed=21)
+    params = next(iter(performer.synthesize(performance)))
+    segments = {segment.id: segment for segment in params.segments}
+    errors: dict[str, list[float]] = {name: [] for name in views.PAPER}
+    for note in performance.score.parts[0].notes:
+        expression = performance.expressions[note.id]
+        seconds = note.duration * (expression.length_ratio or 1.0)
+        got = paper_values(params, segments[note.id], note, seconds)
+        for name in views.PAPER:
+            errors[name].append(got[name] - views.to_paper(name, expression))
+    return {name: float(np.sqrt(np.mean(np.square(found)))) for name, found in errors.items()} | {
+        f"bias of {name}": float(np.mean(found)) for name, found in errors.items()}
+
+
+def report(sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]], others: Mapping[str, Mapping[str, float]],
+           trips: Mapping[str, Mapping[str, float]]) -> str:
+    """All tables as text."""
+    lines = [f"{len(sweeps)} instruments", "",
+             f"{'attribute':18}{'r median':>10}{'r worst':>9}{'':>16}{'slope':>8}{'error':>9}{'leak':>7}  into"]
+    for name in SWEPT:
+        r = {key: item[name]["r"] for key, item in sweeps.items() if np.isfinite(item[name]["r"])}
+        if not r:
+            continue
+        worst = min(r, key=lambda key: r[key])
+        slopes = [item[name]["slope"] for item in sweeps.values()]
+        leaks = [item[name]["leak"] for item in sweeps.values()]
+        into = [item[name]["leak_into"] for item in sweeps.values()]
+        often = max(set(into), key=into.count)
+        lines.append(f"{name:18}{np.median(list(r.values())):10.3f}{r[worst]:9.3f} {worst:15}"
+                     f"{np.nanmedian(slopes):8.2f}{np.nanmedian([i[name]['error'] for i in sweeps.values()]):9.3f}"
+                     f"{np.nanmedian(leaks):7.2f}  {often}")
+    lines += ["", "articulation by edit: median (lowest, highest) over instruments"]
+    for name in next(iter(others.values())):
+        values = [item[name] for item in others.values()]
+        lines.append(f"{name:30}{np.median(values):8.2f} ({min(values):.2f}, {max(values):.2f})")
+    lines += ["", "round trip on the paper's scales, RMSE (mean error); 0.19 in the paper over all six"]
+    for name in views.PAPER:
+        errors = [item[name] for item in trips.values()]
+        bias = np.mean([item[f"bias of {name}"] for item in trips.values()])
+        lines.append(f"{name:30}{np.sqrt(np.mean(np.square(errors))):8.3f} ({bias:+.3f})")
+    six = [item[name] for item in trips.values() for name in views.PAPER]
+    lines.append(f"{'all six':30}{np.sqrt(np.mean(np.square(six))):8.3f}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--instruments", default=",".join(INSTRUMENTS))
+    parser.add_argument("--values", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    performer = md.Performer(device="cpu", workers=1)
+    sweeps, others, trips = {}, {}, {}
+    for name in options.instruments.split(","):
+        trips[name] = round_trip(performer, name)
+        others[name] = joints(performer, name)
+        sweeps[name] = sweep(performer, name, options.values)
+        print(f"{name} done", file=sys.stderr, flush=True)
+    print(json.dumps({"sweeps": sweeps, "articulation": others, "round_trip": trips}, indent=1) if options.json
+          else report(sweeps, others, trips))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
