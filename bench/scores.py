@@ -48,8 +48,9 @@ def corpus_score(name: str) -> ScoreReading:
 def excerpt(reading: ScoreReading, parts: Sequence[int], start_s: float, end_s: float) -> ScoreReading:
     """The notes of some parts that lie in a stretch of time, with their curves and hints."""
     chosen = [reading.score.parts[index] for index in parts]
-    cut = tuple(replace(part, notes=tuple(note for note in part.notes if note.onset >= start_s and note.offset <= end_s))
-                for part in chosen)
+    cut = tuple(
+        replace(part, notes=tuple(note for note in part.notes if start_s <= note.onset and note.offset <= end_s))
+        for part in chosen)
     ids = {note.id for part in cut for note in part.notes}
     return replace(
         reading, score=replace(reading.score, parts=cut),
@@ -72,8 +73,8 @@ class Heard:
 def measure(reading: ScoreReading, audio: NDArray[np.float32], sample_rate: int, start_s: float) -> Heard:
     """Measure the dry sound of a reading's parts; ``audio`` begins at ``start_s`` of the piece.
 
-    The contour is what a listener follows: the momentary level, power over ``CONTOUR_S``, of what is asked (the powers of
-    the notes that sound, each at the level of its mark) and of what is heard.
+    The contour is what a listener follows: the momentary level, power over ``CONTOUR_S``, of what is asked (the powers
+    of the notes that sound, each at the level of its mark) and of what is heard.
     """
     times, asked, moving = _asked(reading, start_s, start_s + len(audio) / sample_rate)
     step = int(STEP_S * sample_rate)

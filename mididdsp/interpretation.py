@@ -163,7 +163,7 @@ def revised(
 ) -> tuple[Performance, Revision]:
     """A performance of a new version of the score that keeps the work done on the old.
 
-    Notes that both versions have keep id, values, origins, locks and curves. A level that nobody decided by hand is
+    Notes that both versions have keep id, values, origins, locks and curves, and marks where a hand gave them. A level that nobody decided by hand is
     drawn anew where the note's velocity has changed. New notes are drawn, conditioned on their neighbours.
 
     Args:
@@ -184,7 +184,8 @@ def revised(
     renamed = _names(alignment.matches, score, set(old.expressions))
     original = score
     score = replace(score, parts=tuple(
-        replace(part, notes=tuple(replace(note, id=renamed[note.id]) for note in part.notes)) for part in score.parts))
+        replace(part, notes=tuple(_continued(replace(note, id=renamed[note.id]), old) for note in part.notes))
+        for part in score.parts))
     curves = [_renamed(curve, renamed) for curve in curves]
     by_hand = {renamed[key]: values for hand in hands.values() for key, values in hand.given.items()}
     hand_of = {renamed[note.id]: hands.get(part.name, Handwork()) for part in original.parts for note in part.notes}
@@ -307,6 +308,16 @@ def _unjoined(score: Score, kept: Mapping[str, NoteExpression]) -> set[str]:
 def _swells(part: Part, note: Note, rules: Rules) -> Iterable[Curve]:
     found = swell(part.name, note, note.articulations, rules, origin="score") if note.articulations else None
     return () if found is None else (found,)
+
+
+def _continued(note: Note, old: Performance) -> Note:
+    """A note of the new version with the marks that a hand has given it; else with those the score gives it now."""
+    if note.id not in old.expressions:
+        return note
+    marks = old.score.note(note.id).articulations
+    origins = old.origins.get(note.id, {})
+    by_hand = any(origins.get(name) == "hand" for name in (*MARKED, "glide_s"))
+    return replace(note, articulations=marks) if marks and by_hand else note
 
 
 def _renamed(curve: Curve, names: Mapping[str, str]) -> Curve:
