@@ -66,7 +66,6 @@ def measured(audio: Array, note: Note) -> dict[str, float]:
     before = min(0.3, note.onset)
     part = audio[round((note.onset - before) * RATE):round((note.onset + SPACE_S - 0.4) * RATE)]
     times = measures.note_times(part, RATE, pitch.hz_of(note.pitch))
-    found = pitch.life(part, RATE, note.pitch, times.onset_s, times.offset_s)
     inside = part[round(times.onset_s * RATE):round(times.offset_s * RATE)]
     body = 10.0 * np.log10(max(float((inside**2).mean()), 1e-12))
     contour = measures.level_contour(part, RATE, 0.01, 0.03)
@@ -76,24 +75,21 @@ def measured(audio: Array, note: Note) -> dict[str, float]:
         "attack_s": times.attack_s, "release_s": times.release_s, "timing_s": times.onset_s - before,
         "length_ratio": (times.offset_s - before) / note.duration,
         "attack_noise_db": pitch.attack_noise(part, RATE, note.pitch, times.onset_s, times.body_db)}
-    if found is None:
-        return result | dict.fromkeys(("brightness", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s",
-                                       "tuning_cents"), float("nan"))
-    whole = pitch.NO_VIBRATO
-    centre = found.centre_midi
     try:
         track = pitch.track_known(part, RATE, note.pitch)
-        a, b = round((times.onset_s + 0.02) * 250), round((times.offset_s - 0.02) * 250)
-        cents = 1200 * np.log2(track.f0_hz[a:b] / pitch.hz_of(note.pitch))
-        whole = pitch.vibrato(cents)
-        sixth = len(cents) // 6
-        centre = note.pitch + float(np.mean(cents[sixth:len(cents) - sixth])) / 100.0
     except ValueError:
-        pass
+        return result | dict.fromkeys(("brightness", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s",
+                                       "tuning_cents"), float("nan"))
+    a, b = round((times.onset_s + 0.02) * 250), round((times.offset_s - 0.02) * 250)
+    cents = 1200 * np.log2(track.f0_hz[a:b] / pitch.hz_of(note.pitch))
+    found = pitch.vibrato(cents)
+    sixth = len(cents) // 6
+    partials = pitch.partial_levels(part, RATE, track)[a:b]
     return result | {
-        "brightness": found.brightness, "tuning_cents": 100.0 * (centre - note.pitch),
-        "vibrato_cents": whole.extent_cents if whole.present else 0.0, "vibrato_rate_hz": whole.rate_hz,
-        "vibrato_delay_s": whole.delay_s}
+        "brightness": pitch.brightness(partials[sixth:len(partials) - sixth]),
+        "tuning_cents": float(np.mean(cents[sixth:len(cents) - sixth])),
+        "vibrato_cents": found.extent_cents if found.present else 0.0, "vibrato_rate_hz": found.rate_hz,
+        "vibrato_delay_s": found.delay_s}
 
 
 def ranges(performer: md.Performer, instrument: str) -> dict[str, tuple[float, float]]:

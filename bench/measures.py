@@ -77,8 +77,8 @@ def _mel(hz: Array) -> Array:
 def _mel_matrix(sample_rate: float) -> Array:
     """Triangles of equal area, evenly spaced on Slaney's mel scale (the common default); shape [bands, bins].
 
-    No scale and weighting is named by the definition. Of the three usual ones (HTK with equal peaks, HTK with equal areas,
-    Slaney) this has the least spread over instruments against the medians published for FluidSynth and for other takes.
+    No scale and weighting is named by the definition. Of the three usual ones (HTK with equal peaks, HTK with equal
+    areas, Slaney) this has the least spread over instruments against the medians published for FluidSynth.
     """
     grid = np.linspace(0.0, 16_000.0, 160_001)
     low, high = _mel(np.array([MEL_LOW_HZ, MEL_HIGH_HZ]))

@@ -44,6 +44,9 @@ RINGS = 1.6
 PITCHES = 24
 """Notes of a part whose pitch is measured at most, evenly spread: the tracker takes most of the time."""
 
+STILL_CENTS = 5.0
+"""A bend that moves more than this in the middle of a note leaves it no one pitch to measure."""
+
 NEIGHBOURS = 12
 """Notes before and after that can sound together with one."""
 
@@ -85,15 +88,19 @@ def measure_part(performer: md.Performer, performance: md.Performance, params: m
         expected = max(0.0, item.onset + expression.timing_s)
         if not item.joined and not _ringing(planned, index, performance):
             onsets.append(onset_error_s(level, expected, max(expected + 0.05, item.offset)))
-        if item.offset - item.onset < SHORTEST_S or index % every:
+        ratio = 1.0 if item.leads or expression.length_ratio is None else expression.length_ratio
+        end = expected + (item.offset - item.onset) * ratio
+        if end - expected < SHORTEST_S or index % every:
             continue
-        middle = slice(
-            round((0.75 * expected + 0.25 * item.offset) * RATE), round((0.25 * expected + 0.75 * item.offset) * RATE)
-        )
+        middle = slice(round((0.75 * expected + 0.25 * end) * RATE), round((0.25 * expected + 0.75 * end) * RATE))
         body = audio[middle]
         times = np.arange(middle.start, middle.stop, RATE // 250) / RATE
-        bend = curves("pitch", item.note.id, times)
-        written = item.note.pitch + (0.0 if bend is None else float(np.mean(bend[1])) / 100.0)
+        drawn = curves("pitch", item.note.id, times)
+        bend = np.zeros(len(times)) if drawn is None else drawn[1]
+        if np.ptp(bend) > STILL_CENTS:
+            left_out += 1
+            continue
+        written = item.note.pitch + float(np.mean(bend)) / 100.0
         try:
             found = pitch.sounding_pitch(body, RATE, written)
         except ValueError:

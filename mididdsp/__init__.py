@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mididdsp.expression.document import DocumentError, load_performance, save_performance
+    from mididdsp.expression.edit import Selection
+    from mididdsp.expression.quantities import EditError
     from mididdsp.expression.types import Curve, Mix, NoteExpression, PartMix, Performance
     from mididdsp.instruments import INSTRUMENTS, Instrument, instrument
+    from mididdsp.live import Live
     from mididdsp.notes.midi import MidiError, MidiReading, read_midi, write_midi
     from mididdsp.notes.types import Note, Part, Score
     from mididdsp.performer import Performer
@@ -33,8 +36,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Curve": "expression.types",
     "DocumentError": "expression.document",
+    "EditError": "expression.quantities",
     "INSTRUMENTS": "instruments",
     "Instrument": "instruments",
+    "Live": "live",
     "MidiError": "notes.midi",
     "MidiReading": "notes.midi",
     "Mix": "expression.types",
@@ -49,6 +54,7 @@ _HOMES = {
     "Report": "report",
     "Score": "notes.types",
     "Segment": "synthesis.types",
+    "Selection": "expression.edit",
     "SynthParams": "synthesis.types",
     "instrument": "instruments",
     "load_performance": "expression.document",
@@ -67,7 +73,9 @@ __all__ = [
     "INSTRUMENTS",
     "Curve",
     "DocumentError",
+    "EditError",
     "Instrument",
+    "Live",
     "MidiError",
     "MidiReading",
     "Mix",
@@ -82,6 +90,7 @@ __all__ = [
     "Report",
     "Score",
     "Segment",
+    "Selection",
     "SynthParams",
     "__version__",
     "instrument",

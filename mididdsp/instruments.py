@@ -321,8 +321,8 @@ def named(text: str) -> tuple[str, bool] | None:
 
 
 _SECTIONS = frozenset((
-    "violins", "violini", "violinen", "violons", "violines", "violas", "violen", "viole", "bratschen", "altos", "cellos",
-    "celli", "violoncelli", "violoncellos", "violoncelles", "violoncellen", "basses", "bassi", "contrabassi",
+    "violins", "violini", "violinen", "violons", "violines", "violas", "violen", "viole", "bratschen", "altos",
+    "cellos", "celli", "violoncelli", "violoncellos", "violoncelles", "violoncellen", "basses", "bassi", "contrabassi",
     "contrabasses", "contrebasses", "kontrabaesse", "kontrabasse", "strings", "streicher", "archi", "cordes"))
 """Words that name a section of strings: plurals, in the languages of scores."""
 

@@ -163,8 +163,8 @@ def revised(
 ) -> tuple[Performance, Revision]:
     """A performance of a new version of the score that keeps the work done on the old.
 
-    Notes that both versions have keep id, values, origins, locks and curves, and marks where a hand gave them. A level that nobody decided by hand is
-    drawn anew where the note's velocity has changed. New notes are drawn, conditioned on their neighbours.
+    Notes that both versions have keep id, values, origins, locks and curves, and marks where a hand gave
+    them. A level that nobody decided by hand is drawn anew where the note's velocity has changed. New notes are drawn, conditioned on their neighbours.
 
     Args:
         prior: draws.
@@ -316,8 +316,8 @@ def _continued(note: Note, old: Performance) -> Note:
         return note
     marks = old.score.note(note.id).articulations
     origins = old.origins.get(note.id, {})
-    by_hand = any(origins.get(name) == "hand" for name in (*MARKED, "glide_s"))
-    return replace(note, articulations=marks) if marks and by_hand else note
+    moved = {origins.get(name) for name in (*articulated(old.expressions[note.id], marks, ())[1], "glide_s")}
+    return replace(note, articulations=marks) if "hand" in moved and "score" not in moved else note
 
 
 def _renamed(curve: Curve, names: Mapping[str, str]) -> Curve:

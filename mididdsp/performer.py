@@ -44,6 +44,7 @@ from mididdsp.units import FRAME_RATE
 
 if TYPE_CHECKING:
     from mididdsp.expression.generator import ExpressionGenerator
+    from mididdsp.notes.compose import Take
     from mididdsp.notes.generator import NotePrior
     from mididdsp.synthesis.generator import SynthesisGenerator
 
@@ -64,6 +65,15 @@ RELEASES = 5.0
 
 SPARE_S = 0.5
 """Kept around a chain beyond what its expression says it sounds, s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation:
+    """What ``Performer.create`` drew, level by level; the audio is made when it is asked for."""
+
+    take: Take
+    performance: Performance
+    rendering: Rendering
 
 
 class Performer:
@@ -294,6 +304,59 @@ class Performer:
         """Several draws of the same notes, with seeds ``seed``, ``seed + 1`` and so on."""
         reading = self.read(source) if isinstance(source, (str, os.PathLike)) else source
         return tuple(self.perform(reading, seed=seed + take, temperature=temperature) for take in range(count))
+
+    def compose(self, task: str, source: Source | None = None, **how: Any) -> tuple[Take, ...]:
+        """Write notes with the prior over notes; see ``mididdsp.notes.compose`` for the tasks and what they take.
+
+        Args:
+            task: ``harmonize``, ``infill``, ``continue``, ``generate`` or ``vary``.
+            source: what it begins with; None for ``generate``.
+            how: ``wishes``, ``takes``, ``seed`` and the task's own arguments.
+
+        Raises:
+            ComposeError: the task cannot be done as it was given.
+            MidiError: the file cannot be read.
+        """
+        from mididdsp.notes.compose import TASKS, ComposeError
+
+        if task not in TASKS:
+            raise ComposeError(f"the task is {task!r}; choose {', '.join(TASKS)}")
+        if (source is None) != (task == "generate"):
+            raise ComposeError(f"{task} {'begins with a file' if source is None else 'begins from nothing'}")
+        if isinstance(source, (str, os.PathLike)):
+            source = self.read(source)
+        given = () if source is None else (source if isinstance(source, Score) else source.score,)
+        takes: tuple[Take, ...] = TASKS[task](self.notes_generator, *given, **how)
+        return takes
+
+    def create(
+        self,
+        task: str,
+        source: Source | None = None,
+        *,
+        notes_seed: int = 0,
+        expression_seed: int = 0,
+        synthesis_seed: int = 0,
+        temperature: float = 1.0,
+        how: Mapping[str, Any] | None = None,
+        **rendered: Any,
+    ) -> Creation:
+        """Draw from all three levels, each with a seed of its own: hold the notes and hear other performances of them,
+        or hold the performer and try other notes.
+
+        Args:
+            task, source: as for ``compose``.
+            notes_seed, expression_seed, synthesis_seed: of the three levels.
+            temperature: of expression and synthesis; that of the notes is among the ``wishes`` in ``how``.
+            how: what the task takes beside the seed.
+            rendered: as for ``render``.
+        """
+        take = self.compose(task, source, seed=notes_seed, **(how or {}))[0]
+        # A performance keeps what was drawn for its expression; its seed serves the synthesis from here on.
+        performance = replace(
+            self.perform(take.score, seed=expression_seed, temperature=temperature), seed=synthesis_seed
+        )
+        return Creation(take=take, performance=performance, rendering=self.render(performance, **rendered))
 
     def synthesize(self, performance: Performance) -> Iterator[SynthParams]:
         """The synthesis parameters of one part after the other, in the order of the score.

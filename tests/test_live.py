@@ -34,8 +34,8 @@ def test_the_first_render_is_a_render(live: tuple[md.Performer, Live]) -> None:
 
 
 @pytest.mark.parametrize(("words", "note"), [
-    ("level+=3dB", 0), ("vibrato=60c", 1), ("articulation=staccato", 1), ("level=curve(0:-30dB,1:-20dB)", 3), ("legato", 1),
-    ("timing-=30ms", 0), ("release*=4", 3)])
+    ("level+=3dB", 0), ("vibrato=60c", 1), ("articulation=staccato", 1), ("level=curve(0:-30dB,1:-20dB)", 3),
+    ("legato", 1), ("timing-=30ms", 0), ("release*=4", 3)])
 def test_an_edit_of_one_note_equals_a_full_render(live: tuple[md.Performer, Live], words: str, note: int) -> None:
     performer, sound = live
     before = sound.audio.copy()

@@ -6,7 +6,6 @@ import players
 
 from bench.scores import SAMPLE_RATE, corpus_score, excerpt, measure
 
-
 START_S, END_S = 65.0, 95.0
 """A stretch with crescendi, diminuendi and staccato notes in all parts."""
 

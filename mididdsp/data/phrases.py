@@ -1,7 +1,7 @@
 """Recordings of phrases → the notes in them, with the frames of each: how notes join, breathe and follow each other.
 
-What a phrase plays is not written down: it is transcribed (``notes.analysis``), and each note is then measured as single
-notes are. Trills, tremolo and glissandi are left out.
+What a phrase plays is not written down: it is transcribed (``notes.analysis``), and each note is then measured as
+single notes are. Trills, tremolo and glissandi are left out.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def analyse_phrase(recording: Recording) -> list[tuple[dict[str, Any], dict[str,
             "expression": {name: getattr(expression, name) for name in expression.__dataclass_fields__},
         }
         result.append((facts, {
-            "f0_cents": (1200.0 * np.log2(heard.f0_hz[window] / 440.0) - 100.0 * (note.pitch - 69.0)).astype(np.float32),
+            "f0_cents": (1200.0 * np.log2(heard.f0_hz[window] / 440.0)
+                         - 100.0 * (note.pitch - 69.0)).astype(np.float32),
             "partial_db": power_to_db(known_power[window].sum(1)).astype(np.float32),
             "knots_db": knots[window].astype(np.float16), "known": known[window],
             "noise_db": heard.noise_db[window].astype(np.float16), "level_db": level.astype(np.float32),

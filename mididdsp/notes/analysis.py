@@ -47,7 +47,9 @@ class HeardNote:
     joined: bool
 
 
-def find_notes(f0_hz: Array, voiced: NDArray[np.bool_], level_db: Array, *, shortest_s: float = SHORTEST_S) -> list[HeardNote]:
+def find_notes(
+    f0_hz: Array, voiced: NDArray[np.bool_], level_db: Array, *, shortest_s: float = SHORTEST_S
+) -> list[HeardNote]:
     """Notes of a monophonic recording.
 
     Args:
@@ -129,7 +131,8 @@ def _pitch_changes(pitch: Array) -> list[int]:
             ahead = smooth[index : index + hold]
             settled = smooth[index + hold // 2 : index + 3 * hold]
             target = float(np.median(settled)) if len(settled) else float(smooth[index])
-            if len(ahead) >= hold and np.all(np.abs(ahead - current) > 0.8 * PITCH_STEP) and abs(target - current) > PITCH_STEP:
+            left = len(ahead) >= hold and np.all(np.abs(ahead - current) > 0.8 * PITCH_STEP)
+            if left and abs(target - current) > PITCH_STEP:
                 middle = 0.5 * (current + target)
                 back = index
                 while back > anchor and (smooth[back] - middle) * (target - current) > 0:

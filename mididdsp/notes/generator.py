@@ -7,15 +7,15 @@ voice, complete a bar, write from nothing. It knows nothing of files.
 Conventions: cells, steps and onsets as in ``mididdsp.notes.grid``; class 0 is the rest, class c is the MIDI number
 ``low + c - 1``. Likelihoods are in nats.
 
-Differences from Coconet (Huang et al. 2017, "Counterpoint by convolution"): the convolutions run over time alone, with
-all voices of a step in one vector (a tenth of the work of a convolution over time and pitch); held and repeated notes
-differ; meter and fermatas are seen; masks of whole frames and of voices are trained beside masks of cells.
+Differences from Coconet (Huang et al. 2017, "Counterpoint by convolution"): most convolutions run on quarter notes, not
+sixteenths; held and repeated notes differ; key, meter and fermatas are seen; the rest is no pitch but read off the step
+as a whole; masks of whole frames, stretches and voices are trained beside masks of cells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mididdsp.notes.grid import REST, NoteGrid, begins
+from mididdsp.notes.grid import REST, STEPS_PER_QUARTER, NoteGrid, begins
+from mididdsp.notes.keys import PROFILE, SHIFTS, Key
 from mididdsp.random import keyed_generator
 
 ONSET_UNKNOWN, HELD, BEGINS = 0, 1, 2
@@ -33,8 +34,17 @@ ONSET_UNKNOWN, HELD, BEGINS = 0, 1, 2
 FERMATA_UNKNOWN, NO_FERMATA, FERMATA = 0, 1, 2
 """What the network sees of a step's fermata."""
 
+KEY_UNKNOWN = 0
+"""What the network sees of the key; the others are those of ``key_class``."""
+
+_PITCH_DILATIONS = (1, 4, 1, 12)
+"""Of the convolutions over pitch, in turn: steps and chords of seconds, thirds, octaves."""
+
 _POSITIONS = 32
 """Positions in the bar and bar lengths that are told apart; 2/2 of sixteenths is 16, the rest is for long meters."""
+
+_TURNS = 8
+"""How many views of a piece ``surprise`` takes; each hides every so many-th quarter note."""
 
 _SETTLED = 0.7
 """Share of the sampling passes after which the share of redrawn cells stays at its lowest (Coconet's schedule)."""
@@ -48,24 +58,30 @@ class PriorConfig:
         voices: of the grids it was made for.
         low: MIDI number of the lowest pitch.
         high: MIDI number of the highest pitch.
-        channels: width.
-        dilations: of the residual blocks, one a block; their sum is half the reach in sixteenths.
-        embedding: width of what each cell brings in.
+        channels: width on sixteenths, eighths, quarters (and so on).
+        blocks: convolutions on each; all but the last are passed twice, down and up.
         dropout: share, in training.
     """
 
     voices: int = 4
-    low: int = 30
-    high: int = 88
-    channels: int = 160
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1, 4)
-    embedding: int = 40
-    dropout: float = 0.1
+    low: int = 36
+    high: int = 84
+    channels: tuple[int, ...] = (24, 48, 80)
+    blocks: tuple[int, ...] = (1, 1, 8)
+    dropout: float = 0.05
 
     @property
     def classes(self) -> int:
         """Pitches and the rest."""
         return self.high - self.low + 2
+
+
+def prior_config(model: Mapping[str, Any]) -> PriorConfig:
+    """The configuration that a card or a recipe describes."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, Sequence) else value for name, value in model.items()
+    }
+    return PriorConfig(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +96,7 @@ class GridBatch:
         bar: [N, T] length of the bar in sixteenths.
         fermata: [N, T]; ``FERMATA_UNKNOWN``, ``NO_FERMATA`` or ``FERMATA``.
         inside: bool [N, T]; steps of the piece, the others are padding.
+        key: [N]; ``KEY_UNKNOWN`` or a ``key_class``.
     """
 
     pitch: Tensor
@@ -89,6 +106,14 @@ class GridBatch:
     bar: Tensor
     fermata: Tensor
     inside: Tensor
+    key: Tensor
+
+
+def key_class(key: Key | None) -> int:
+    """What the network sees of a key: ``KEY_UNKNOWN``, 1 to 12 for major, 13 to 24 for minor."""
+    if key is None:
+        return KEY_UNKNOWN
+    return 1 + SHIFTS.index(key.shift) + (len(SHIFTS) if key.mode == "minor" else 0)
 
 
 def pitch_classes(pitch: NDArray[np.int16], config: PriorConfig) -> NDArray[np.int64]:
@@ -98,60 +123,171 @@ def pitch_classes(pitch: NDArray[np.int16], config: PriorConfig) -> NDArray[np.i
 
 
 class _Block(nn.Module):
-    """A dilated convolution over time and a mixing of channels, added to what came in; [N, T, C]."""
+    """A convolution over time and pitch, added to what came in; [N, C, T, P].
 
-    def __init__(self, channels: int, dilation: int, dropout: float) -> None:
+    What the step as a whole shows, the mean over its pitches, is added everywhere: chords span more than a kernel.
+    """
+
+    def __init__(self, channels: int, dilation: tuple[int, int], dropout: float) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(channels)
-        self.over_time = nn.Conv1d(channels, channels, 3, dilation=dilation, padding=dilation)
-        self.mix = nn.Linear(channels, channels)
-        self.dropout = nn.Dropout(dropout)
-        nn.init.zeros_(self.mix.weight)  # each block begins as the identity, so that a deep stack trains at once
-        nn.init.zeros_(self.mix.bias)
+        self.norm = nn.BatchNorm2d(channels)
+        self.over = nn.Conv2d(channels, channels, 3, dilation=dilation, padding=dilation)
+        self.whole = nn.Linear(channels, channels)
+        self.dropout = nn.Dropout2d(dropout)
 
-    def forward(self, x: Tensor, inside: Tensor) -> Tensor:
-        # Padding is silenced before the convolution, so that a piece alone equals it in a longer batch.
-        y = self.over_time((self.norm(x) * inside).transpose(1, 2)).transpose(1, 2)
-        z: Tensor = self.dropout(self.mix(functional.gelu(y)))
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.norm(x))
+        step = self.whole(y.mean(-1).transpose(1, 2)).transpose(1, 2)
+        z: Tensor = self.dropout(self.over(y) + step[..., None])
         return x + z
 
 
 class NoteNet(nn.Module):
-    """Distributions of all cells given the known ones."""
+    """Distributions of all cells given the known ones.
+
+    Convolutions over time and pitch, as in Coconet, so that what is learnt at one pitch holds at all. Most of them run
+    on the quarter notes, where harmony lives: two levels of halved time lead there and back, aligned with the bar. What
+    a pitch is in its key comes from the key where that is given, else from the one that the known pitches fit best.
+    """
 
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()
         self.config = config
-        voices, width = config.voices, config.channels
-        # Each voice has its own embeddings: class ``classes`` stands for an unknown pitch.
-        self.pitch = nn.Parameter(torch.randn(voices, config.classes + 1, config.embedding) * 0.5)
-        self.onset = nn.Parameter(torch.randn(voices, 3, config.embedding) * 0.5)
-        self.join = nn.Conv1d(voices * config.embedding, width, 3, padding=1)
-        self.position = nn.Embedding(_POSITIONS, width)
-        self.bar = nn.Embedding(_POSITIONS + 1, width)
-        self.fermata = nn.Embedding(3, width)
-        self.blocks = nn.ModuleList(_Block(width, dilation, config.dropout) for dilation in config.dilations)
-        self.norm = nn.LayerNorm(width)
-        self.to_pitch = nn.Linear(width, voices * config.classes)
-        self.to_onset = nn.Linear(width, voices)
+        voices, widths = config.voices, config.channels
+        pitches = config.classes - 1
+        self.enter = nn.Conv2d(6 * voices + 1, widths[0], 3, padding=1)
+        self.degree = nn.Embedding(12, widths[0])
+        self.height = nn.Embedding(pitches, widths[0])
+        self.position = nn.ModuleList(nn.Embedding(_POSITIONS, width) for width in widths)
+        self.bar = nn.ModuleList(nn.Embedding(_POSITIONS + 1, width) for width in widths)
+        self.fermata = nn.ModuleList(nn.Embedding(3, width) for width in widths)
+        self.mode = nn.ModuleList(nn.Embedding(3, width) for width in widths)
+        self.down = nn.ModuleList(nn.Conv2d(2 * a, b, 1) for a, b in zip(widths, widths[1:]))
+        self.up = nn.ModuleList(nn.Conv2d(b, 2 * a, 1) for a, b in zip(widths, widths[1:]))
+
+        def stack(level: int, count: int) -> nn.Sequential:
+            dilations = [(1, _PITCH_DILATIONS[number % len(_PITCH_DILATIONS)]) for number in range(count)]
+            return nn.Sequential(*(_Block(widths[level], dilation, config.dropout) for dilation in dilations))
+
+        self.descent = nn.ModuleList(stack(level, config.blocks[level]) for level in range(len(widths)))
+        self.ascent = nn.ModuleList(stack(level, config.blocks[level]) for level in range(len(widths) - 1))
+        self.norm = nn.BatchNorm2d(widths[0])
+        self.leave = nn.Conv2d(widths[0], 2 * voices, 1)
+        self.whole = nn.Linear(widths[0], 2 * voices)
+
+    @property
+    def grain(self) -> int:
+        """Steps of what the network sees come in multiples of this, from one that begins a quarter note."""
+        return int(2 ** (len(self.config.channels) - 1))
 
     def forward(self, batch: GridBatch) -> tuple[Tensor, Tensor]:
         """Logits of the pitch classes [N, V, T, classes] and of an onset [N, V, T]."""
         config = self.config
-        number, voices, steps = batch.pitch.shape
-        voice = torch.arange(voices, device=batch.pitch.device)[:, None]
-        seen = torch.where(batch.known, batch.pitch, config.classes)
-        cells = self.pitch[voice, seen] + self.onset[voice, batch.onset]  # [N, V, T, E]
-        inside = batch.inside[:, :, None].to(cells.dtype)
-        cells = cells.permute(0, 2, 1, 3).reshape(number, steps, -1) * inside
-        x = self.join(cells.transpose(1, 2)).transpose(1, 2)
-        x = x + self.position(batch.position.clamp(max=_POSITIONS - 1))
-        x = x + self.bar(batch.bar.clamp(max=_POSITIONS)) + self.fermata(batch.fermata)
-        for block in self.blocks:
-            x = block(x, inside)
-        x = self.norm(x)
-        pitch = self.to_pitch(x).reshape(number, steps, voices, config.classes).transpose(1, 2)
-        return pitch, self.to_onset(x).transpose(1, 2)
+        pitches = config.classes - 1
+        known = batch.known & batch.inside[:, None]
+        sounding = known & (batch.pitch > 0)
+        picture = functional.one_hot(torch.where(sounding, batch.pitch, 0), config.classes)[..., 1:].float()
+        flags = (
+            (~known & batch.inside[:, None]).float(), (known & (batch.pitch == 0)).float(),
+            (batch.onset == BEGINS).float(), (batch.onset == HELD).float(),
+        )
+        planes = [
+            picture, picture * flags[2][..., None],
+            *(flag[..., None].expand(-1, -1, -1, pitches) for flag in flags),
+            (~batch.inside).float()[:, None, :, None].expand(-1, 1, -1, pitches),
+        ]
+        row = torch.arange(pitches, device=batch.pitch.device)
+        tonic = self._shift(batch)
+        degree = self.degree((row + config.low - tonic[:, None]) % 12) + self.height(row)  # [N, P, C]
+        x = self.enter(torch.cat(planes, dim=1))
+        x = x + degree.permute(0, 2, 1)[:, :, None].to(x.dtype)
+        mode = torch.where(batch.key == KEY_UNKNOWN, 0, 1 + (batch.key > len(SHIFTS)).long())
+        skips = []
+        for level, stack in enumerate(self.descent):
+            every = 2**level
+            step = self.position[level](batch.position[:, ::every].clamp(max=_POSITIONS - 1))
+            step = step + self.bar[level](batch.bar[:, ::every].clamp(max=_POSITIONS))
+            step = step + self.fermata[level](batch.fermata[:, ::every]) + self.mode[level](mode)[:, None]
+            x = stack(x + step.transpose(1, 2)[..., None].to(x.dtype))
+            if level < len(self.down):
+                skips.append(x)
+                number, width, steps, _ = x.shape
+                halves = x.reshape(number, width, steps // 2, 2, pitches).transpose(2, 3)
+                x = self.down[level](halves.reshape(number, 2 * width, steps // 2, pitches))
+        for level in reversed(range(len(self.up))):
+            y = self.up[level](x)
+            number, double, steps, _ = y.shape
+            y = y.reshape(number, double // 2, 2, steps, pitches).transpose(2, 3)
+            x = self.ascent[level](skips[level] + y.reshape(number, double // 2, 2 * steps, pitches))
+        x = functional.relu(self.norm(x))
+        maps = self.leave(x)
+        whole = self.whole(x.mean(-1).transpose(1, 2)).transpose(1, 2)[..., None]  # [N, 2 V, T, 1]
+        voices = config.voices
+        pitch = torch.cat([whole[:, :voices], maps[:, :voices]], dim=-1)
+        own = (maps[:, voices:] * picture).sum(-1)
+        return pitch, whole[:, voices:, :, 0] + own
+
+    def _shift(self, batch: GridBatch) -> Tensor:
+        """Tonic of the major key with the signature of each piece, semitones from C; [N]."""
+        heard = (batch.known & (batch.pitch > 0) & batch.inside[:, None]).flatten(1)
+        tones = ((batch.pitch + self.config.low - 1) % 12).flatten(1)
+        # In double precision sums of up to millions of logarithms come out the same in any batch.
+        counts = torch.zeros(len(heard), 12, dtype=torch.float64, device=heard.device)
+        counts.scatter_add_(1, tones, heard.double())
+        profile = torch.tensor(PROFILE, dtype=torch.float64, device=heard.device).log()
+        rolled = torch.stack([profile.roll(shift) for shift in SHIFTS], dim=1)
+        # Where the pitches do not tell, the key closest to C.
+        nearest = torch.tensor([-1e-6 * abs(shift) for shift in SHIFTS], dtype=torch.float64, device=heard.device)
+        guessed = (counts @ rolled + nearest).argmax(1)
+        return torch.where(batch.key == KEY_UNKNOWN, guessed, (batch.key - 1) % len(SHIFTS)) + SHIFTS[0]
+
+
+def framewise_nll(
+    distributions: Callable[[Tensor, Tensor, Tensor], Tensor],
+    truth: Tensor,
+    *,
+    seed: int = 0,
+    orderings: int = 5,
+    frames: int | None = None,
+) -> NDArray[np.float64]:
+    """Negative log-likelihood of each frame's pitches in nats, with the frames taken in random orders.
+
+    The protocol of Huang et al. 2017 as it is quoted since: a frame is predicted from the true notes of the frames
+    before it in the order; its voices come in random order, each seeing the model's own likeliest notes of the voices
+    before it; the orderings are averaged in probability.
+
+    Args:
+        distributions: log-probabilities [n, V, classes] at frame ``rated`` [n] of each row, from classes [n, V, T] and
+            which of them are known, bool [n, V, T].
+        truth: classes, [V, T].
+        seed: of the orderings.
+        orderings: how many, at least 1.
+        frames: rate this many randomly chosen frames instead of all (the mean is the same in expectation).
+
+    Returns:
+        Shape (frames,).
+    """
+    voices, steps = truth.shape
+    random = keyed_generator(seed, "notes", "orderings")
+    chosen = np.arange(steps) if frames is None or frames >= steps else random.permutation(steps)[:frames]
+    log_p = torch.zeros(orderings, len(chosen), dtype=torch.float64)
+    for ordering in range(orderings):
+        rank = random.permutation(steps)
+        for begin in range(0, len(chosen), 32):
+            rated = torch.from_numpy(chosen[begin : begin + 32])
+            count = len(rated)
+            before = torch.from_numpy(rank[None, :] < rank[chosen[begin : begin + 32]][:, None])
+            seen = before[:, None].expand(count, voices, steps).clone()
+            pitch = truth[None].expand(count, voices, steps).clone()
+            order = torch.from_numpy(np.stack([random.permutation(voices) for _ in range(count)]))
+            row = torch.arange(count)
+            for turn in range(voices):
+                voice = order[:, turn]
+                here = distributions(pitch, seen, rated)[row, voice]
+                log_p[ordering, begin : begin + count] += here[row, truth[voice, rated]]
+                pitch[row, voice, rated] = here.argmax(-1)
+                seen[row, voice, rated] = True
+    return np.asarray(-(torch.logsumexp(log_p, 0) - np.log(orderings)).numpy())
 
 
 class NotePrior:
@@ -176,7 +312,7 @@ class NotePrior:
         Raises:
             ValueError: the tensors do not fit the model that the card describes.
         """
-        config = PriorConfig(**{**card["model"], "dilations": tuple(card["model"]["dilations"])})
+        config = prior_config(card["model"])
         net = NoteNet(config)
         try:
             net.load_state_dict(dict(tensors))
@@ -188,7 +324,10 @@ class NotePrior:
 
     def to_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors, and the mapping for the card's ``model``."""
-        return dict(self.net.state_dict()), {**asdict(self.config), "dilations": list(self.config.dilations)}
+        model = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.config).items()
+        }
+        return dict(self.net.state_dict()), model
 
     @torch.inference_mode()
     def sample(
@@ -198,15 +337,21 @@ class NotePrior:
         *,
         seed: int,
         temperature: float = 1.0,
-        passes: int = 256,
+        passes: int = 96,
+        method: str = "gibbs",
         ranges: Sequence[tuple[int, int]] | None = None,
         know_fermatas: bool = False,
+        key: Key | None = None,
+        bias: NDArray[np.floating[Any]] | None = None,
+        tied: NDArray[np.integer[Any]] | None = None,
+        absent: Sequence[int] = (),
         progress: Callable[[int, int], None] | None = None,
     ) -> NoteGrid:
         """Fill the cells that are not known; the known ones, their onsets included, come back as they were.
 
-        All open cells are drawn at once, then again in ever smaller random shares, each time from what stands in the
-        others (annealed blocked Gibbs sampling); then the onsets of repeated notes are drawn.
+        With ``gibbs`` all open cells are drawn at once, then again in ever smaller random shares, each time from what
+        stands in the others (annealed blocked Gibbs sampling); with ``unmask`` each cell is drawn once, in random
+        order, from those drawn before it. Then the onsets of repeated notes are drawn.
 
         Args:
             given: meter, fermatas and the known cells; what stands in the others is not looked at.
@@ -214,33 +359,96 @@ class NotePrior:
             seed: of the draws; the same call with the same seed gives the same notes.
             temperature: above 0; below 1 the likelier, above 1 the more surprising. 0 takes the likeliest of each cell.
             passes: of the network, at least 1.
+            method: ``gibbs`` or ``unmask``.
             ranges: lowest and highest MIDI number of each voice for what is drawn; by default all pitches of the model.
             know_fermatas: the fermatas of ``given`` are meant; else phrases may end anywhere.
+            key: of the piece; by default it is heard from what is known so far.
+            bias: added to the log-likelihood of each class, [V, T, classes]; minus infinity forbids.
+            tied: [V, T]; open cells of a voice with the same number from 0 on get one pitch, and the onsets of
+                ``given``: the rhythm is given, the pitch is not. -1 elsewhere.
+            absent: voices that stay silent: nothing is drawn or known of them.
             progress: called with passes done and passes in all.
 
         Raises:
             ValueError: voices, shapes, ranges or pitches that this model does not have.
         """
+        known = known.copy()
         self._check(given, known, temperature, passes)
-        allowed = self._allowed(given, known, ranges)
-        batch = self._batch(given, known, know_fermatas)
+        if method not in ("gibbs", "unmask"):
+            raise ValueError(f"the method is {method!r}; choose gibbs or unmask")
+        there = np.ones_like(known)
+        there[list(absent)] = False
+        allowed = self._allowed(given, known, ranges, bias, tied)
+        batch = self._batch(given, known & there, know_fermatas, key)
         drawn = batch.pitch.clone()
-        open_cells = torch.from_numpy(~known)[None]
-        total = passes if bool(open_cells.any()) else 0
-        shares = 0.9 - 0.8 * np.minimum(1.0, np.arange(total) / max(1.0, _SETTLED * total))
-        for number, share in enumerate(shares):
-            random = keyed_generator(seed, "notes", "pass", str(number))
-            chosen = random.random(known.shape) < share if number else np.ones(known.shape, bool)
-            redrawn = open_cells & torch.from_numpy(chosen)[None]
-            logits, _ = self.net(_replace(batch, pitch=drawn, known=~redrawn))
-            noise = random.gumbel(size=(*known.shape, self.config.classes))
-            choice = _choose(logits.masked_fill(~allowed, -torch.inf), temperature, noise)
-            drawn = torch.where(redrawn, choice, drawn)
+        leader = torch.from_numpy(_leaders(known, tied))
+        open_cells = torch.from_numpy(~known & there)[None]
+        schedule = _Schedule(method, passes if bool(open_cells.any()) else 0, seed, leader, open_cells)
+        for number in range(schedule.passes):
+            hidden, redrawn = schedule.masks(number)
+            logits, _ = self._logits(_replace(batch, pitch=drawn, known=~hidden & torch.from_numpy(there)[None]))
+            scores = _shared(logits + allowed, leader)
+            noise = schedule.noise(number, self.config.classes)
+            drawn = torch.where(redrawn, _choose(scores, temperature, noise), drawn)
             if progress is not None:
-                progress(number + 1, total)
-        pitch = self._pitches(drawn[0].numpy())
+                progress(number + 1, schedule.passes)
+        pitch = np.where(there, self._pitches(drawn[0].numpy()), REST).astype(np.int16)
         onset = self._sample_onsets(given, known, pitch, batch, drawn, seed, temperature)
+        if tied is not None:
+            onset = np.where(tied >= 0, given.onset & (pitch != REST), onset)
+        onset = onset & there | begins(pitch)
         return NoteGrid(pitch=pitch, onset=onset, position=given.position, bar=given.bar, fermata=given.fermata)
+
+    @torch.inference_mode()
+    def predict(
+        self, grid: NoteGrid, known: NDArray[np.bool_], *, know_fermatas: bool = False, key: Key | None = None
+    ) -> NDArray[np.float64]:
+        """Log-probabilities of the classes of every cell from the known ones, [V, T, classes].
+
+        What stands in the cells that are not known is not looked at.
+        """
+        self._check(grid, known, 1.0, 1)
+        logits, _ = self._logits(self._batch(grid, known, know_fermatas, key))
+        return np.asarray(torch.log_softmax(logits[0].double(), -1).numpy())
+
+    @torch.inference_mode()
+    def surprise(self, grid: NoteGrid, *, key: Key | None = None, absent: Sequence[int] = ()) -> float:
+        """How unlikely the notes are, in nats per sixteenth of all voices: 0 is certain, the chorales lie near 1.
+
+        Each quarter note is predicted from all but every eighth quarter, itself among those left out.
+
+        Args:
+            grid: within the model's pitches.
+            key: of the piece; by default it is heard.
+            absent: voices that are not there.
+        """
+        there = np.ones(grid.pitch.shape, bool)
+        there[list(absent)] = False
+        if not grid.steps or not there.any():
+            return 0.0
+        base = self._batch(grid, there, False, key)
+        turn = torch.arange(grid.steps) // STEPS_PER_QUARTER % _TURNS
+        hidden = (turn == torch.arange(_TURNS)[:, None])[:, None]
+        seen = base.known & ~hidden
+        # Onsets tell where pitches change, so that those of hidden cells are hidden too.
+        shown = torch.where(seen, base.onset, ONSET_UNKNOWN)
+        logits, _ = self._logits(_repeat(base, base.pitch.expand(_TURNS, -1, -1), seen, onset=shown, key=base.key))
+        log_p = torch.log_softmax(logits.double(), -1).gather(-1, base.pitch.expand(_TURNS, -1, -1)[..., None])[..., 0]
+        return -float(log_p[hidden & base.known].sum()) / grid.steps
+
+    def _logits(self, batch: GridBatch) -> tuple[Tensor, Tensor]:
+        """The network's logits on the CPU, wherever it runs; filled up to whole quarter notes on the way."""
+        place = next((value.device for value in self.net.parameters()), torch.device("cpu"))
+        steps = batch.pitch.shape[-1]
+        front = int(batch.position[0, 0]) % self.net.grain
+        back = -(front + steps) % self.net.grain
+        filled = {
+            one.name: value if one.name == "key" else functional.pad(value, (front, back))
+            for one in fields(batch)
+            for value in (getattr(batch, one.name),)
+        }
+        pitch, onset = self.net(GridBatch(**{name: value.to(place) for name, value in filled.items()}))
+        return pitch[:, :, front : front + steps].cpu(), onset[:, :, front : front + steps].cpu()
 
     @torch.inference_mode()
     def framewise_nll(
@@ -248,9 +456,7 @@ class NotePrior:
     ) -> NDArray[np.float64]:
         """Negative log-likelihood of each frame's pitches in nats, with the frames taken in random orders.
 
-        The protocol of Huang et al. 2017 as FIELD's table has it: a frame is predicted from the true notes of the
-        frames before it in the order; its voices come in random order, each seeing the model's own likeliest notes of
-        the voices before it; the orderings are averaged in probability. Onsets and fermatas are not shown.
+        Onsets, fermatas and the key are not shown; the protocol is that of the function ``framewise_nll``.
 
         Args:
             grid: within the model's pitches.
@@ -261,32 +467,15 @@ class NotePrior:
         Returns:
             Shape (frames,).
         """
-        voices, steps = grid.pitch.shape
-        known = np.ones((voices, steps), bool)
+        known = np.ones(grid.pitch.shape, bool)
         self._check(grid, known, 1.0, 1)
         base = self._batch(grid, known, False)
-        truth = base.pitch[0]
-        random = keyed_generator(seed, "notes", "orderings")
-        chosen = np.arange(steps) if frames is None or frames >= steps else random.permutation(steps)[:frames]
-        log_p = torch.zeros(orderings, len(chosen), dtype=torch.float64)
-        for ordering in range(orderings):
-            rank = random.permutation(steps)
-            for begin in range(0, len(chosen), 32):
-                rated = torch.from_numpy(chosen[begin : begin + 32])
-                count = len(rated)
-                before = torch.from_numpy(rank[None, :] < rank[chosen[begin : begin + 32]][:, None])
-                seen = before[:, None].expand(count, voices, steps).clone()
-                pitch = truth[None].expand(count, voices, steps).clone()
-                order = torch.from_numpy(np.stack([random.permutation(voices) for _ in range(count)]))
-                row = torch.arange(count)
-                for turn in range(voices):
-                    voice = order[:, turn]
-                    logits, _ = self.net(_repeat(base, pitch, seen))
-                    here = torch.log_softmax(logits[row, voice, rated].double(), -1)
-                    log_p[ordering, begin : begin + count] += here[row, truth[voice, rated]]
-                    pitch[row, voice, rated] = here.argmax(-1)
-                    seen[row, voice, rated] = True
-        return np.asarray(-(torch.logsumexp(log_p, 0) - np.log(orderings)).numpy())
+
+        def distributions(pitch: Tensor, seen: Tensor, rated: Tensor) -> Tensor:
+            logits, _ = self._logits(_repeat(base, pitch, seen))
+            return torch.log_softmax(logits[torch.arange(len(rated)), :, rated].double(), -1)
+
+        return framewise_nll(distributions, base.pitch[0], seed=seed, orderings=orderings, frames=frames)
 
     def _check(self, grid: NoteGrid, known: NDArray[np.bool_], temperature: float, passes: int) -> None:
         config = self.config
@@ -308,7 +497,9 @@ class NotePrior:
     def _pitches(self, classes: NDArray[np.int64]) -> NDArray[np.int16]:
         return np.where(classes == 0, REST, classes + self.config.low - 1).astype(np.int16)
 
-    def _batch(self, grid: NoteGrid, known: NDArray[np.bool_], know_fermatas: bool) -> GridBatch:
+    def _batch(
+        self, grid: NoteGrid, known: NDArray[np.bool_], know_fermatas: bool, key: Key | None = None
+    ) -> GridBatch:
         onset = np.where(known, np.where(grid.onset, BEGINS, HELD), ONSET_UNKNOWN)
         fermata = np.where(grid.fermata, FERMATA, NO_FERMATA) if know_fermatas else np.zeros(grid.steps, np.int64)
         return GridBatch(
@@ -319,31 +510,52 @@ class NotePrior:
             bar=torch.from_numpy(grid.bar.astype(np.int64))[None],
             fermata=torch.from_numpy(fermata)[None],
             inside=torch.ones(1, grid.steps, dtype=torch.bool),
+            key=torch.full((1,), key_class(key)),
         )
 
     def _allowed(
-        self, given: NoteGrid, known: NDArray[np.bool_], ranges: Sequence[tuple[int, int]] | None
+        self,
+        given: NoteGrid,
+        known: NDArray[np.bool_],
+        ranges: Sequence[tuple[int, int]] | None,
+        bias: NDArray[np.floating[Any]] | None,
+        tied: NDArray[np.integer[Any]] | None,
     ) -> Tensor:
-        """Classes that may be drawn, bool [V, T, classes]."""
+        """What is added to the log-likelihood of the classes, [V, T, classes]; minus infinity where one may not be.
+
+        Some class may always be drawn.
+        """
         config = self.config
         numbers = np.arange(config.classes) + config.low - 1
-        allowed = np.ones((config.voices, given.steps, config.classes), bool)
+        shape = (config.voices, given.steps, config.classes)
+        added = np.zeros(shape)
+        if bias is not None:
+            if bias.shape != shape:
+                raise ValueError(f"bias has shape {bias.shape}; it must be (voices, steps, classes), {shape}")
+            added = added + bias
+        if tied is not None:
+            if tied.shape != known.shape:
+                raise ValueError(f"tied has shape {tied.shape}; give a number for each cell, -1 for none")
+            added[..., 0] = np.where(tied >= 0, -np.inf, added[..., 0])
         if ranges is not None:
             if len(ranges) != config.voices:
                 raise ValueError(f"{len(ranges)} ranges for {config.voices} voices; give one a voice")
             for voice, (low, high) in enumerate(ranges):
-                inside = (numbers >= low) & (numbers <= high)
-                inside[0] = False
-                if not inside.any():
+                outside = (numbers < low) | (numbers > high)
+                outside[0] = True
+                if outside.all():
                     raise ValueError(f"the range {low} to {high} of voice {voice} has no pitch that this prior knows")
-                inside[0] = True  # the rest
-                allowed[voice] = inside
+                outside[0] = False  # the rest
+                added[voice][:, outside] = -np.inf
+        # Where wishes leave nothing, the rest remains; of a note whose rhythm is given, its range.
+        nothing = np.isneginf(added).all(-1)
+        added[..., 0] = np.where(nothing, 0.0, added[..., 0])
         # A known note that is held into a known cell began before it: the open cell in front can only be that note.
         held = known & ~given.onset & (given.pitch != REST)
         front = held[:, 1:] & ~known[:, :-1]
         only = pitch_classes(given.pitch[:, 1:], config)[..., None] == np.arange(config.classes)
-        allowed[:, :-1] = np.where(front[..., None], only, allowed[:, :-1])
-        return torch.from_numpy(allowed)
+        added[:, :-1] = np.where(front[..., None], np.where(only, 0.0, -np.inf), added[:, :-1])
+        return torch.from_numpy(added)[None]
 
     def _sample_onsets(
         self,
@@ -356,7 +568,7 @@ class NotePrior:
         temperature: float,
     ) -> NDArray[np.bool_]:
         certain = begins(pitch)
-        _, logits = self.net(_replace(batch, pitch=drawn, known=torch.ones_like(batch.known)))
+        _, logits = self._logits(_replace(batch, pitch=drawn, known=torch.ones_like(batch.known)))
         random = keyed_generator(seed, "notes", "onsets")
         chance = random.logistic(size=known.shape)
         struck = logits[0].double().numpy() + temperature * chance > 0
@@ -364,23 +576,82 @@ class NotePrior:
         return np.asarray(onset, dtype=np.bool_)
 
 
-def _choose(logits: Tensor, temperature: float, noise: NDArray[np.float64]) -> Tensor:
-    """A draw from softmax(logits / temperature) by the Gumbel trick; the likeliest at temperature 0."""
-    return (logits.double() + temperature * torch.from_numpy(noise)).argmax(-1)
+class _Schedule:
+    """Which cells are hidden and which are redrawn in each pass, and the noise of the draw."""
+
+    def __init__(self, method: str, passes: int, seed: int, leader: Tensor, open_cells: Tensor) -> None:
+        self._method = method
+        self._seed = seed
+        self._leader = leader
+        self._open = open_cells
+        self.passes = passes
+        if method == "unmask":
+            order = keyed_generator(seed, "notes", "order").random(leader.shape)
+            shared = torch.from_numpy(order).gather(1, leader)[None]
+            ranks = torch.where(open_cells, shared, torch.inf).flatten().argsort().argsort().reshape(open_cells.shape)
+            count = max(1, int(open_cells.sum()))
+            # Of tied cells the last decides, so that they are drawn together.
+            share = (ranks.double() / count).clamp(max=1.0)
+            own = torch.zeros_like(share).scatter_reduce(2, leader[None], share, "amax").gather(2, leader[None])
+            # Slowly at first, when little is known of what the piece will be.
+            self._turn = (own.sqrt() * passes).long().clamp(max=max(0, passes - 1))
+
+    def masks(self, number: int) -> tuple[Tensor, Tensor]:
+        """Hidden and redrawn cells of a pass, bool [1, V, T]."""
+        if self._method == "unmask":
+            return self._open & (self._turn >= number), self._open & (self._turn == number)
+        share = 0.9 - 0.8 * min(1.0, number / max(1.0, _SETTLED * self.passes))
+        random = keyed_generator(self._seed, "notes", "pass", str(number)).random(self._leader.shape)
+        chosen = torch.from_numpy((random < share) | (number == 0)).gather(1, self._leader)[None]
+        return self._open & chosen, self._open & chosen
+
+    def noise(self, number: int, classes: int) -> Tensor:
+        """Gumbel noise of a pass, the same in all cells that are tied; [1, V, T, classes]."""
+        random = keyed_generator(self._seed, "notes", "noise", str(number))
+        noise = torch.from_numpy(random.gumbel(size=(*self._leader.shape, classes)))
+        return noise.gather(1, self._leader[..., None].expand(-1, -1, classes))[None]
+
+
+def _leaders(known: NDArray[np.bool_], tied: NDArray[np.integer[Any]] | None) -> NDArray[np.int64]:
+    """For each cell the step of the first cell it shares its pitch with; its own where it is drawn alone."""
+    leader = np.broadcast_to(np.arange(known.shape[1]), known.shape).copy()
+    if tied is not None:
+        for voice, step in np.argwhere((tied >= 0) & ~known):
+            same = np.flatnonzero((tied[voice] == tied[voice, step]) & ~known[voice])
+            leader[voice, step] = same[0]
+    return leader
+
+
+def _shared(scores: Tensor, leader: Tensor) -> Tensor:
+    """The mean over tied cells, in each of them."""
+    if bool((leader == torch.arange(leader.shape[1])).all()):
+        return scores
+    index = leader[None, :, :, None].expand_as(scores)
+    # The mean and not the sum: cells of one note say the same thing, not independent things.
+    sums = torch.zeros_like(scores).scatter_reduce(2, index, scores, "mean", include_self=False)
+    return sums.gather(2, index)
+
+
+def _choose(scores: Tensor, temperature: float, noise: Tensor) -> Tensor:
+    """A draw from softmax(scores / temperature) by the Gumbel trick; the likeliest at temperature 0."""
+    return (scores.double() + temperature * noise).argmax(-1)
 
 
 def _replace(batch: GridBatch, *, pitch: Tensor, known: Tensor) -> GridBatch:
     return GridBatch(
         pitch=pitch, known=known, onset=batch.onset, position=batch.position, bar=batch.bar, fermata=batch.fermata,
-        inside=batch.inside,
+        inside=batch.inside, key=batch.key,
     )
 
 
-def _repeat(batch: GridBatch, pitch: Tensor, known: Tensor) -> GridBatch:
-    """Many views of one piece, without onsets and fermatas."""
+def _repeat(
+    batch: GridBatch, pitch: Tensor, known: Tensor, *, onset: Tensor | None = None, key: Tensor | None = None
+) -> GridBatch:
+    """Many views of one piece, without fermatas; by default without onsets and key."""
     count = len(pitch)
     return GridBatch(
-        pitch=pitch, known=known, onset=torch.zeros_like(pitch), position=batch.position.expand(count, -1),
-        bar=batch.bar.expand(count, -1), fermata=torch.zeros_like(batch.fermata).expand(count, -1),
-        inside=batch.inside.expand(count, -1),
+        pitch=pitch, known=known, onset=torch.zeros_like(pitch) if onset is None else onset,
+        position=batch.position.expand(count, -1), bar=batch.bar.expand(count, -1),
+        fermata=torch.zeros_like(batch.fermata).expand(count, -1), inside=batch.inside.expand(count, -1),
+        key=torch.full((count,), KEY_UNKNOWN) if key is None else key.expand(count),
     )

@@ -118,7 +118,7 @@ def score_to_grid(score: Score, *, steps: int | None = None) -> GridReading:
         sixteenth, or left out because a higher one of the same part sounds with them.
     """
     if steps is None:
-        steps = _whole_bars(score, math.ceil(round(_beat(score.tempo, score.duration) * STEPS_PER_QUARTER, 3)))
+        steps = _whole_bars(score, math.ceil(round(beat_at(score.tempo, score.duration) * STEPS_PER_QUARTER, 3)))
     pitch = np.full((len(score.parts), steps), REST, np.int16)
     onset = np.zeros_like(pitch, dtype=bool)
     messages = []
@@ -126,7 +126,7 @@ def score_to_grid(score: Score, *, steps: int | None = None) -> GridReading:
         moved = hidden = rounded = 0
         # Low to high at one onset, so that the highest note of a chord is written last and stays.
         for note in part.notes:
-            begin, end = (_beat(score.tempo, time) * STEPS_PER_QUARTER for time in (note.onset, note.offset))
+            begin, end = (beat_at(score.tempo, time) * STEPS_PER_QUARTER for time in (note.onset, note.offset))
             first = round(begin)
             stop = min(steps, max(first + 1, round(end)))
             if first >= steps:
@@ -182,7 +182,7 @@ def grid_to_score(
     parts = []
     for voice, (name, instrument) in enumerate(zip(names, instruments)):
         notes = []
-        for first, stop in _spans(grid, voice):
+        for first, stop in note_spans(grid, voice):
             begin, end = (_time(tempo, step / STEPS_PER_QUARTER) for step in (first, stop))
             identity = hashlib.sha256(f"{voice}\x1f{first}\x1f{grid.pitch[voice, first]}".encode()).hexdigest()[:12]
             notes.append(
@@ -198,8 +198,8 @@ def grid_to_score(
     return Score(parts=tuple(parts), tempo=tuple(tempo), meter=tuple(meter), key=tuple(key), title=title)
 
 
-def _spans(grid: NoteGrid, voice: int) -> list[tuple[int, int]]:
-    """First step and step after the last of each note of a voice."""
+def note_spans(grid: NoteGrid, voice: int) -> list[tuple[int, int]]:
+    """First step and step after the last of each note of a voice, in order."""
     pitch, onset = grid.pitch[voice], grid.onset[voice]
     ends = np.append(onset[1:] | (pitch[1:] == REST), True)
     return [(int(first), int(first + np.argmax(ends[first:])) + 1) for first in np.flatnonzero(onset)]
@@ -212,8 +212,8 @@ def _whole_bars(score: Score, steps: int) -> int:
     return steps + int(bar[-1]) - 1 - int(position[-1])
 
 
-def _beat(tempo: Sequence[TempoChange], time: float) -> float:
-    """Quarter notes from the beginning at a time in seconds."""
+def beat_at(tempo: Sequence[TempoChange], time: float) -> float:
+    """Quarter notes from the beginning at a time in seconds; without tempo changes 120 a minute."""
     here = TempoChange(time=0.0, beat=0.0, bpm=tempo[0].bpm if tempo else _DEFAULT_BPM)
     for change in tempo:
         if change.time > time:

@@ -21,8 +21,8 @@ class Ask:
 
     Attributes:
         kind: ``dynamic`` (value: the mark), ``hairpin`` (``1`` or ``-1``), ``tempo`` (``slower``, ``faster``,
-            ``back``), ``mark`` (an articulation from here on; empty ends it), ``vibrato`` (``none`` or ``own``), ``technique``
-            (``pizz``, ``arco``, ``mute``, ``open`` and others there is no model of), ``players`` (``two``, ``one``,
+            ``back``), ``mark`` (an articulation from here on; empty ends it), ``vibrato`` (``none`` or ``own``),
+            ``technique`` (``pizz``, ``arco``, ``mute``, ``open`` and others there is no model of), ``players`` (``two``, ``one``,
             ``divided``, ``together``), ``breath``, ``jump`` (a sign of ``unfold.SIGNS``), ``glide``,
             ``character`` (understood, but left to the player).
         value: what of it.

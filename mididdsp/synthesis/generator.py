@@ -37,8 +37,8 @@ from mididdsp.units import FRAME_RATE, midi_to_hz
 Array = NDArray[np.floating[Any]]
 NoteCurves = Callable[[str, str, Array], tuple[Array, Array] | None]
 """(target, note id, times in s [N]) → (factor [N], summand [N]): what is drawn makes of a generated line, in dB or
-cents, factor * line + summand. Targets are ``level`` (timbre follows), ``gain`` (it does not) and ``pitch`` (the line is
-the deviation from the written pitch). None where nothing is drawn."""
+cents, factor * line + summand. Targets are ``level`` (timbre follows), ``gain`` (it does not) and ``pitch`` (the line
+is the deviation from the written pitch). None where nothing is drawn."""
 
 PRE_FRAMES = 8
 """Frames generated before the onset: the sound's rise to 25 dB below its top."""

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,19 @@ from mididdsp.notes.generator import (
     FERMATA,
     FERMATA_UNKNOWN,
     HELD,
+    KEY_UNKNOWN,
     NO_FERMATA,
     ONSET_UNKNOWN,
     GridBatch,
     NoteNet,
     NotePrior,
     PriorConfig,
+    key_class,
     pitch_classes,
+    prior_config,
 )
-from mididdsp.notes.grid import REST, NoteGrid, begins, meter_steps
+from mididdsp.notes.grid import REST, STEPS_PER_QUARTER, NoteGrid, begins, meter_steps
+from mididdsp.notes.keys import Key, find_key, key_of_shift, wrapped
 from mididdsp.random import keyed_generator
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
@@ -43,8 +48,12 @@ from mididdsp.training.recipes import device, fixed_part, loop_settings, save_co
 CHECKPOINT = "checkpoint"
 """Folder of the checkpoint in the folder of the run."""
 
-_MASK_KINDS = ("cells", "frames", "voices")
-_MASK_SHARES = (0.4, 0.35, 0.25)
+_MASK_KINDS = ("cells", "frames", "stretch")
+_MASK_SHARES = (0.4, 0.4, 0.2)
+_ALL_VOICES_SHARE = 0.6
+"""How often cells of every voice may be open; else some voices are given throughout, as in harmonising a melody."""
+_KEY_SHARE = 0.4
+"""How often the key is shown."""
 _VALID_BATCHES = 8
 
 _CORPUS_CARD = {
@@ -78,7 +87,7 @@ def run(config: Mapping[str, Any]) -> Path:
     The run's folder gets state, log, curve and ``config.json``; the checkpoint is in its folder ``checkpoint``.
     """
     out, settings = Path(config["out"]), loop_settings(config)
-    model_config = PriorConfig(**{**config["model"], "dilations": tuple(config["model"]["dilations"])})
+    model_config = prior_config(config["model"])
     if model_config.voices != VOICES:
         raise TrainingError(f"model.voices is {model_config.voices}; the chorales have {VOICES} voices")
     chorales = _dataset(config)
@@ -93,17 +102,23 @@ def run(config: Mapping[str, Any]) -> Path:
     net.to(place)
     ranges = voice_ranges(of["train"])
 
-    def batch_at(step: int, grids: Sequence[NoteGrid] = of["train"], key: str = "batch") -> MaskedBatch:
-        random = keyed_generator(settings.seed, "notes", key, str(step))
-        return masked_batch(grids, model_config, random, size=config["batch"], crop=config["crop"], ranges=ranges)
+    keys = {split: [find_key(grid.pitch) for grid in grids] for split, grids in of.items()}
+
+    def batch_at(step: int, split: str = "train") -> MaskedBatch:
+        random = keyed_generator(settings.seed, "notes", "batch" if split == "train" else split, str(step))
+        return masked_batch(of[split], model_config, random, size=config["batch"], crop=config["crop"], ranges=ranges,
+                            keys=keys[split])
 
     def validate(model: nn.Module) -> dict[str, float]:
-        batches = [batch_at(number, of["valid"], "valid") for number in range(_VALID_BATCHES)]
+        batches = [batch_at(number, "valid") for number in range(_VALID_BATCHES)]
         terms = [loss(model, batch) for batch in batches]
         return {name: float(np.mean([float(one[name]) for one in terms])) for name in terms[0]}
 
+    # How the result is tested may change when a run is continued.
+    trained = {name: value for name, value in fixed_part(config).items() if not name.startswith("test_")}
     result = train(
-        net, batch_at, loss, settings, out, validate=validate, recipe=fixed_part(config), quiet=config["quiet"]
+        net, batch_at, partial(loss, half=config["bfloat16"]), settings, out, validate=validate, recipe=trained,
+        quiet=config["quiet"],
     )
     prior = NotePrior(model_config, net.cpu())
     figures = evaluate(
@@ -141,6 +156,7 @@ def masked_batch(
     size: int,
     crop: int,
     ranges: Sequence[tuple[int, int]],
+    keys: Sequence[Key | None] | None = None,
 ) -> MaskedBatch:
     """Random crops, transposed within the voices' ranges, with random cells, frames or voices open.
 
@@ -151,34 +167,42 @@ def masked_batch(
         size: crops a batch.
         crop: sixteenths of a crop; shorter pieces are padded.
         ranges: lowest and highest MIDI number of each voice.
+        keys: of the pieces; found where not given.
     """
+    keys = [find_key(grid.pitch) for grid in grids] if keys is None else keys
     weights = np.array([grid.steps for grid in grids], np.float64)
     shape = (size, config.voices, crop)
     pitch, onset = np.zeros(shape, np.int64), np.zeros(shape, bool)
     certain, known, onset_known = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool)
     position, bar = np.zeros((size, crop), np.int64), np.zeros((size, crop), np.int64)
     fermata, inside = np.zeros((size, crop), np.int64), np.zeros((size, crop), bool)
+    key = np.full(size, KEY_UNKNOWN)
     for row, chosen in enumerate(random.choice(len(grids), size=size, p=weights / weights.sum())):
         grid = grids[chosen]
         start = int(random.integers(max(1, grid.steps - crop + 1)))
-        span = slice(start, min(grid.steps, start + crop))
+        # The network halves time from the beginning of a quarter note on.
+        front = int(grid.position[start]) % STEPS_PER_QUARTER
+        span = slice(start, min(grid.steps, start + crop - front))
         count = span.stop - span.start
+        to = slice(front, front + count)
+        up = _transposition(grid, ranges, random)
         notes = grid.pitch[:, span]
-        notes = np.where(notes == REST, REST, notes + _transposition(grid, ranges, random)).astype(np.int16)
-        pitch[row, :, :count] = pitch_classes(notes, config)
-        onset[row, :, :count] = grid.onset[:, span]
-        certain[row, :, :count] = begins(grid.pitch)[:, span] | (notes == REST)
-        position[row, :count], bar[row, :count] = grid.position[span], grid.bar[span]
+        notes = np.where(notes == REST, REST, notes + up).astype(np.int16)
+        pitch[row, :, to] = pitch_classes(notes, config)
+        onset[row, :, to] = grid.onset[:, span]
+        certain[row, :, to] = begins(grid.pitch)[:, span] | (notes == REST)
+        position[row, to], bar[row, to] = grid.position[span], grid.bar[span]
         if random.random() < 0.5:
-            fermata[row, :count] = np.where(grid.fermata[span], FERMATA, NO_FERMATA)
-        inside[row, :count] = True
-        known[row, :, :count] = _mask(config.voices, count, random)
+            fermata[row, to] = np.where(grid.fermata[span], FERMATA, NO_FERMATA)
+        if random.random() < _KEY_SHARE:
+            key[row] = key_class(_transposed(keys[chosen], up))
+        inside[row, to] = True
+        opened = _mask(config.voices, count, random)
         # Onsets are drawn after the pitches: then all pitches are known and the open cells' onsets are not.
         kind = random.random()
-        onset_known[row] = known[row] if kind < 0.6 else False
-        if kind > 0.85:
-            onset_known[row] = known[row]
-            known[row] = True
+        shown = opened if kind < 0.6 or kind > 0.85 else np.zeros_like(opened)
+        known[row, :, to] = opened if kind <= 0.85 else True
+        onset_known[row, :, to] = shown
     there = inside[:, None, :]
     return MaskedBatch(
         seen=GridBatch(
@@ -189,6 +213,7 @@ def masked_batch(
             bar=torch.from_numpy(bar),
             fermata=torch.from_numpy(np.where(inside, fermata, FERMATA_UNKNOWN)),
             inside=torch.from_numpy(inside),
+            key=torch.from_numpy(key),
         ),
         onset=torch.from_numpy(onset.astype(np.float32)),
         rated=torch.from_numpy(~known & there),
@@ -196,11 +221,13 @@ def masked_batch(
     )
 
 
-def loss(model: nn.Module, batch: MaskedBatch) -> dict[str, Tensor]:
+def loss(model: nn.Module, batch: MaskedBatch, *, half: bool = False) -> dict[str, Tensor]:
     """``loss`` = ``pitch`` + ``onset``, nats per open cell; each piece counts the same however many cells are open."""
     place = next(model.parameters()).device
     seen = GridBatch(**{field.name: getattr(batch.seen, field.name).to(place) for field in fields(GridBatch)})
-    pitch_logits, onset_logits = model(seen)
+    # Half precision doubles the steps in the same time on processors that have it; sums stay in full precision.
+    with torch.autocast(place.type, torch.bfloat16, enabled=half and model.training):
+        pitch_logits, onset_logits = (value.float() for value in model(seen))
     pitch = functional.cross_entropy(pitch_logits.flatten(0, 2), seen.pitch.flatten(), reduction="none")
     onset = functional.binary_cross_entropy_with_logits(onset_logits, batch.onset.to(place), reduction="none")
     pitch_loss = _mean_over_pieces(pitch.reshape(seen.pitch.shape), batch.rated.to(place))
@@ -277,29 +304,36 @@ def _transposition(grid: NoteGrid, ranges: Sequence[tuple[int, int]], random: np
     return int(random.integers(down, up + 1)) if down <= up else 0
 
 
+def _transposed(key: Key | None, semitones: int) -> Key | None:
+    return None if key is None else key_of_shift(wrapped(key.shift + semitones), key.mode)
+
+
 def _mask(voices: int, steps: int, random: np.random.Generator) -> NDArray[np.bool_]:
     """Known cells, bool [V, T]; at least one is open.
 
     ``cells`` opens any number of cells, each as likely (Coconet's masks); ``frames`` opens whole steps, some of them
-    partly, as its test protocol does; ``voices`` opens some voices over a stretch, as harmonising and infilling do.
+    partly, as its test protocol does; ``stretch`` opens all from one step to another. Often that is done to some of
+    the voices only and the others are given, as in harmonising and infilling.
     """
     kind = random.choice(_MASK_KINDS, p=_MASK_SHARES)
-    known = np.ones((voices, steps), bool)
+    count = voices if random.random() < _ALL_VOICES_SHARE else int(random.integers(1, voices + 1))
+    known = np.ones((count, steps), bool)
     if kind == "cells":
-        opened = random.permutation(voices * steps)[: random.integers(1, voices * steps + 1)]
+        opened = random.permutation(count * steps)[: random.integers(1, count * steps + 1)]
         known.reshape(-1)[opened] = False
     elif kind == "frames":
         opened = random.permutation(steps)[: random.integers(1, steps + 1)]
         known[:, opened] = False
         # A quarter of the open steps show some of their voices.
         partly = opened[random.random(len(opened)) < 0.25]
-        known[:, partly] = random.random((voices, len(partly))) < random.random(len(partly))
-        known[random.integers(voices), opened[0]] = False
+        known[:, partly] = random.random((count, len(partly))) < random.random(len(partly))
+        known[random.integers(count), opened[0]] = False
     else:
-        chosen = random.permutation(voices)[: random.integers(1, voices + 1)]
         begin = int(random.integers(steps))
-        known[chosen, begin : int(random.integers(begin, steps)) + 1] = False
-    return known
+        known[:, begin : int(random.integers(begin, steps)) + 1] = False
+    everywhere = np.ones((voices, steps), bool)
+    everywhere[random.permutation(voices)[:count]] = known
+    return everywhere
 
 
 def _mean_over_pieces(values: Tensor, rated: Tensor) -> Tensor:

@@ -87,7 +87,8 @@ def test_a_user_changes_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "sentence"), [
     ("[pizzicato]\nlength=1", "[pizzicato] is no articulation; known are legato"),
     ("[staccato]\nwidth=1", "[staccato]: there is no 'width'; a mark has attack"),
-    ("[staccato]\nlength='short'", "a value is no number"), ("[staccato]\nlength=9", "length is 9; it must be from 0.02"),
+    ("[staccato]\nlength='short'", "a value is no number"),
+    ("[staccato]\nlength=9", "length is 9; it must be from 0.02"),
     ("[staccato", "it is not legal TOML"), ("staccato = 1", "[staccato] is no articulation")])
 def test_a_table_that_cannot_be_used_is_told(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "mine.toml"

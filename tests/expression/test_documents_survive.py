@@ -82,7 +82,8 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
         place = rng.choice([index for index, byte in enumerate(data) if byte in b"{}[]"])
         return data[:place] + data[place + 1:]
     if kind == 2:
-        document[rng.choice([key for key in document if key not in ("title", "temperature")])] = rng.choice(("x", {"y": 1}, 1.5, True))
+        field = rng.choice([key for key in document if key not in ("title", "temperature")])
+        document[field] = rng.choice(("x", {"y": 1}, 1.5, True))
     elif kind == 3:
         del document[rng.choice(list(document))]
     else:

@@ -46,7 +46,8 @@ def edited(*assignments: str, notes: str | None = "a", **values: Any) -> Selecti
     ({}, "abcdxy"), ({"part": "Violin I"}, "abcd"), ({"part": "violin i"}, "abcd"), ({"part": "flute"}, "xy"),
     ({"part": ["Violin I", "flute"]}, "abcdxy"), ({"bars": 1}, "abx"), ({"bars": (1, 2)}, "abcdxy"),
     ({"bars": "2"}, "cdy"), ({"bars": "1,2"}, "abcdxy"), ({"time": (1.0, 3.0)}, "bcy"), ({"time": "1-2s"}, "b"),
-    ({"notes": ["b", "x"]}, "bx"), ({"pitches": "C4-D4"}, "ab"), ({"pitches": 64}, "c"), ({"pitches": ("d4", 72)}, "bcdx"),
+    ({"notes": ["b", "x"]}, "bx"), ({"pitches": "C4-D4"}, "ab"), ({"pitches": 64}, "c"),
+    ({"pitches": ("d4", 72)}, "bcdx"),
     ({"marks": "staccato"}, "x"), ({"where": "vibrato>10c"}, "abcd"), ({"where": "vibrato=0"}, "xy"),
     ({"where": ["duration>=2s", "pitch>72"]}, "y"), ({"where": "velocity==80"}, "abcd"),
     ({"where": "vibrato_rate=none"}, "xy"), ({"where": "articulation=staccato"}, "x"), ({"where": "level=hand"}, ""),
@@ -58,7 +59,8 @@ def test_selections(conditions: dict[str, Any], ids: str) -> None:
 
 @pytest.mark.parametrize(("conditions", "sentence"), [
     ({"part": "Oboe"}, "there is no part 'Oboe'; the parts are Violin I, Flute"), ({"bars": "4-2"}, "run backwards"),
-    ({"bars": "x"}, "'x' are no bars; write 3"), ({"bars": 0}, "bar 0 does not exist"), ({"time": (2.0, 1.0)}, "is empty"),
+    ({"bars": "x"}, "'x' are no bars; write 3"), ({"bars": 0}, "bar 0 does not exist"),
+    ({"time": (2.0, 1.0)}, "is empty"),
     ({"notes": "q"}, "there is no note 'q' (the performance has none)"), ({"pitches": "H4"}, "'H4' is no pitch"),
     ({"where": "vibrato"}, "is no condition"), ({"where": "vibrato>10s"}, "'s' is no unit of vibrato_cents; use c"),
     ({"marks": "loud"}, "'loud' is no articulation"), ({"where": "colour>1"}, "'colour' is no attribute"),
@@ -70,13 +72,15 @@ def test_what_cannot_be_selected_is_told(conditions: dict[str, Any], sentence: s
 
 
 @pytest.mark.parametrize(("assignment", "attribute", "value"), [
-    ("vibrato=60c", "vibrato_cents", 60.0), ("vibrato=0.6st", "vibrato_cents", 60.0), ("vibrato*=1.5", "vibrato_cents", 30.0),
+    ("vibrato=60c", "vibrato_cents", 60.0), ("vibrato=0.6st", "vibrato_cents", 60.0),
+    ("vibrato*=1.5", "vibrato_cents", 30.0),
     ("vibrato_rate=5.5Hz", "vibrato_rate_hz", 5.5), ("vibrato_delay=200ms", "vibrato_delay_s", 0.2),
     ("level+=3dB", "level_db", -23.0), ("level = mf", "level_db", -26.0), ("level=-20", "level_db", -20.0),
     ("level-=200dB", "level_db", -120.0), ("attack/=2", "attack_s", 0.025), ("length=50%", "length_ratio", 0.5),
     ("brightness=2oct", "brightness", 2.0), ("peak=0.25", "peak_position", 0.25), ("timing+=10ms", "timing_s", 0.01),
     ("tuning-=5c", "tuning_cents", -5.0), ("volume_peak_position=0.5", "peak_position", 0.5),
-    ("vol_fluc=0.5", "fluctuation_db", 12.0), ("paper.vibrato=0.375", "vibrato_cents", 10.0), ("glide=none", "glide_s", None),
+    ("vol_fluc=0.5", "fluctuation_db", 12.0), ("paper.vibrato=0.375", "vibrato_cents", 10.0),
+    ("glide=none", "glide_s", None),
     ("level_db=-30", "level_db", -30.0),
 ])
 def test_assignments(assignment: str, attribute: str, value: float | None) -> None:
@@ -96,7 +100,8 @@ def test_keywords_do_what_text_does() -> None:
     ("attack=0.1", "has no unit: write 0.1s, or say paper.attack=0.1"), ("level+=mf", "is a level, not a difference"),
     ("loud", "'loud' is no edit; write a name"), ("level=", "has no value"), ("level=none", "level_db cannot be none"),
     ("articulation=loud", "any of legato"), ("vibrato=curve(0:0c)", "only vibrato=ramp(from,to) is known"),
-    ("level=ramp(p)", "ramp(p) has 1 values"), ("pitch=3c", "write pitch+=3c"), ("pitch+=curve(0.2:0c,0.1:0c)", "go back"),
+    ("level=ramp(p)", "ramp(p) has 1 values"), ("pitch=3c", "write pitch+=3c"),
+    ("pitch+=curve(0.2:0c,0.1:0c)", "go back"),
     ("level/=0", "divides by nothing"), ("volume=3dB", "the paper's volume has none"), ("colour=1", "is no attribute"),
     ("curves=0", "write curves=none"), ("paper.colour=1", "the paper has no attribute 'colour'"),
 ])

@@ -13,20 +13,34 @@ from hypothesis import strategies as st
 
 from mididdsp.notes.generator import GridBatch, NoteNet, NotePrior, PriorConfig
 from mididdsp.notes.grid import REST, NoteGrid, begins, meter_steps
+from mididdsp.notes.keys import key_of_shift
 
-CONFIG = PriorConfig(channels=12, embedding=6, dilations=(1, 2), low=36, high=84)
+CONFIG = PriorConfig(channels=(5, 6), blocks=(1, 1))
 
 
 def made_prior(config: PriorConfig = CONFIG) -> NotePrior:
     with torch.random.fork_rng():
         torch.manual_seed(3)
         net = NoteNet(config)
-        for value in net.parameters():  # untrained blocks are the identity; these are not
+        for value in net.parameters():  # sharper than untrained ones, so that every input shows in the output
             torch.nn.init.normal_(value, std=0.3)
     return NotePrior(config, net)
 
 
 PRIOR = made_prior()
+
+
+class Fixed(torch.nn.Module):
+    """A network that says the same of every cell."""
+
+    grain = 1
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits)
+
+    def forward(self, batch: GridBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.logits.expand(*batch.pitch.shape, -1).clone(), torch.zeros(batch.pitch.shape)
 
 
 def random_grid(seed: int, steps: int, voices: int = 4) -> NoteGrid:
@@ -49,13 +63,13 @@ def lock_pattern(kind: str, shape: tuple[int, int], random: np.random.Generator)
 @settings(max_examples=500, deadline=None)
 @given(
     seed=st.integers(0, 10_000), steps=st.integers(1, 40), kind=st.sampled_from(["cells", "steps", "voices"]),
-    temperature=st.floats(0.1, 2.0),
+    temperature=st.floats(0.1, 2.0), method=st.sampled_from(["gibbs", "unmask"]),
 )
-def test_given_notes_are_never_changed(seed: int, steps: int, kind: str, temperature: float) -> None:
+def test_given_notes_are_never_changed(seed: int, steps: int, kind: str, temperature: float, method: str) -> None:
     grid = random_grid(seed, steps)
     known = lock_pattern(kind, grid.pitch.shape, np.random.default_rng(seed + 1))
     before = {name: getattr(grid, name).copy() for name in NoteGrid.__dataclass_fields__}
-    drawn = PRIOR.sample(grid, known, seed=seed, temperature=temperature, passes=4)
+    drawn = PRIOR.sample(grid, known, seed=seed, temperature=temperature, passes=4, method=method)
     # A legal grid (its own checks passed) with the given cells as they were, onsets included.
     assert np.array_equal(drawn.pitch[known], grid.pitch[known])
     assert np.array_equal(drawn.onset[known], grid.onset[known])
@@ -138,11 +152,7 @@ def test_draws_follow_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = torch.full((CONFIG.classes,), -30.0)
     wanted[[0, 10, 20]] = torch.log(torch.tensor([0.2, 0.5, 0.3]))
 
-    def fixed(batch: GridBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        shape = batch.pitch.shape
-        return wanted.expand(*shape, -1).clone(), torch.zeros(shape)
-
-    monkeypatch.setattr(PRIOR, "net", fixed)
+    monkeypatch.setattr(PRIOR, "net", Fixed(wanted))
     drawn = np.concatenate([
         PRIOR.sample(grid, known, seed=seed, passes=1).pitch[1, :2] for seed in range(600)
     ])  # the last cells may be bound by a held note that follows
@@ -153,9 +163,7 @@ def test_draws_follow_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_untrained_prior_is_as_good_as_its_average(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = random_grid(1, 12)
-    monkeypatch.setattr(
-        PRIOR, "net", lambda batch: (torch.zeros(*batch.pitch.shape, CONFIG.classes), torch.zeros(batch.pitch.shape))
-    )
+    monkeypatch.setattr(PRIOR, "net", Fixed(torch.zeros(CONFIG.classes)))
     # Uniform over the classes in each of four voices, whatever the ordering.
     np.testing.assert_allclose(PRIOR.framewise_nll(grid), 4 * np.log(CONFIG.classes), rtol=1e-6)
 
@@ -178,7 +186,7 @@ def test_framewise_likelihood_matches_a_slow_plain_version() -> None:
                 known[:, list(before)] = True
                 for voice in order:
                     with torch.inference_mode():
-                        logits, _ = prior.net(replace(base, pitch=pitch[None], known=known[None]))
+                        logits, _ = prior._logits(replace(base, pitch=pitch[None], known=known[None]))
                     log_p = torch.log_softmax(logits[0, voice, frame].double(), -1)
                     total -= float(log_p[classes[voice, frame]])
                     pitch[voice, frame], known[voice, frame] = log_p.argmax(), True
@@ -187,20 +195,82 @@ def test_framewise_likelihood_matches_a_slow_plain_version() -> None:
         assert np.abs(np.array(possible) - rated[frame]).min() < 1e-4
 
 
-def test_a_piece_alone_equals_it_padded_in_a_batch() -> None:
-    grid = random_grid(5, 20)
-    alone = PRIOR._batch(grid, np.random.default_rng(0).random((4, 20)) < 0.5, True)
-    padded = {}
-    for field in fields(GridBatch):
-        value = getattr(alone, field.name)
-        fill = torch.zeros(*value.shape[:-1], 9, dtype=value.dtype)
-        padded[field.name] = torch.cat([value, fill], -1)
+def test_a_piece_alone_equals_it_in_a_batch() -> None:
+    rows = [PRIOR._batch(random_grid(seed, 20), np.random.default_rng(seed).random((4, 20)) < 0.5, True)
+            for seed in range(3)]
+    together = GridBatch(**{one.name: torch.cat([getattr(row, one.name) for row in rows]) for one in fields(GridBatch)})
     with torch.inference_mode():
-        expected, onsets = PRIOR.net(alone)
-        got, got_onsets = PRIOR.net(GridBatch(**padded))
-    # Float32 in another blocking; the logits are of the order of ten.
-    torch.testing.assert_close(got[:, :, :20], expected, rtol=0, atol=1e-4)
-    torch.testing.assert_close(got_onsets[:, :, :20], onsets, rtol=0, atol=1e-4)
+        got, got_onsets = PRIOR._logits(together)
+        for number, row in enumerate(rows):
+            expected, onsets = PRIOR._logits(row)
+            # Float32 in another blocking; the logits are of the order of ten.
+            torch.testing.assert_close(got[number : number + 1], expected, rtol=0, atol=1e-4)
+            torch.testing.assert_close(got_onsets[number : number + 1], onsets, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2, 3])
+def test_a_pickup_of_any_length_is_aligned_with_the_beats(shift: int) -> None:
+    """The network halves time from a beat on; what stands before the first step must not change the others' places."""
+    grid = random_grid(5, 24)
+    later = replace(grid, position=((grid.position + shift) % grid.bar).astype(np.int16))
+    drawn = PRIOR.sample(later, np.zeros((4, 24), bool), seed=0, passes=2)
+    assert drawn.pitch.shape == (4, 24)
+    known = np.ones((4, 24), bool)
+    known[1] = False
+    assert PRIOR.predict(later, known).shape == (4, 24, CONFIG.classes)
+
+
+def test_a_known_key_is_the_key_that_the_network_hears() -> None:
+    """A piece plainly in a major key gives the tonic that naming the key gives, in every transposition."""
+    scale = np.array([60, 62, 64, 65, 67, 69, 71, 72], np.int16)
+    for semitones in range(-5, 7):
+        pitch = np.broadcast_to(scale + semitones, (4, 8)).copy()
+        position, bar = meter_steps([], 8)
+        grid = NoteGrid(pitch=pitch, onset=begins(pitch), position=position, bar=bar, fermata=np.zeros(8, bool))
+        known = np.ones((4, 8), bool)
+        heard = PRIOR.net._shift(PRIOR._batch(grid, known, False))
+        named = PRIOR.net._shift(PRIOR._batch(grid, ~known, False, key_of_shift(semitones, "major")))
+        assert int(heard) == int(named) == semitones
+
+
+def test_tied_cells_share_a_pitch_and_keep_their_rhythm() -> None:
+    grid = random_grid(3, 32)
+    known = np.zeros((4, 32), bool)
+    tied = np.broadcast_to(np.arange(32) // 5, (4, 32)).copy()
+    onset = np.broadcast_to(np.arange(32) % 5 == 0, (4, 32)).copy()
+    pitch = np.full((4, 32), 60, np.int16)
+    given = replace(grid, pitch=pitch, onset=onset)
+    for method in ("gibbs", "unmask"):
+        drawn = PRIOR.sample(given, known, seed=1, passes=5, tied=tied, method=method)
+        assert np.array_equal(drawn.onset, onset)
+        for number in range(7):
+            assert all(len(set(row)) == 1 for row in drawn.pitch[:, tied[0] == number])
+        assert len(np.unique(drawn.pitch)) > 3
+
+
+def test_absent_voices_are_silent_and_say_nothing() -> None:
+    grid, known = random_grid(3, 16), np.zeros((4, 16), bool)
+    known[0] = True
+    drawn = PRIOR.sample(grid, known, seed=1, passes=4, absent=(1, 2))
+    assert (drawn.pitch[1:3] == REST).all()
+    assert (drawn.pitch[3] != REST).any()
+
+
+def test_bias_forbids_and_prefers() -> None:
+    grid, known = random_grid(3, 16), np.zeros((4, 16), bool)
+    bias = np.zeros((4, 16, CONFIG.classes))
+    bias[..., :] = -np.inf
+    bias[..., 20:23] = 0.0
+    drawn = PRIOR.sample(grid, known, seed=1, passes=4, temperature=2.0, bias=bias)
+    assert set(np.unique(drawn.pitch)) <= {CONFIG.low + 19, CONFIG.low + 20, CONFIG.low + 21}
+
+
+def test_surprise_is_low_for_what_the_network_expects(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = random_grid(3, 16)
+    monkeypatch.setattr(PRIOR, "net", Fixed(torch.zeros(CONFIG.classes)))
+    # Uniform: the logarithm of the classes for each of four voices; of three where one is absent.
+    np.testing.assert_allclose(PRIOR.surprise(grid), 4 * np.log(CONFIG.classes), rtol=1e-6)
+    np.testing.assert_allclose(PRIOR.surprise(grid, absent=(2,)), 3 * np.log(CONFIG.classes), rtol=1e-6)
 
 
 def test_open_pitches_do_not_leak_into_the_network() -> None:
@@ -209,7 +279,8 @@ def test_open_pitches_do_not_leak_into_the_network() -> None:
     batch = PRIOR._batch(grid, known, True)
     changed = replace(batch, pitch=torch.where(batch.known, batch.pitch, 3))
     with torch.inference_mode():
-        assert torch.equal(PRIOR.net(batch)[0], PRIOR.net(changed)[0])
+        for one, two in zip(PRIOR._logits(batch), PRIOR._logits(changed)):
+            assert torch.equal(one, two)
 
 
 def test_a_checkpoint_is_the_same_prior() -> None:

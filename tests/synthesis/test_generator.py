@@ -389,13 +389,15 @@ class TestCurves:
             # float32 of a frequency: a ten-thousandth of a cent.
             np.testing.assert_allclose(1200 * np.log2(other.f0_hz / one.f0_hz), 50.0 * times, atol=1e-3)
             np.testing.assert_allclose(other.noise_db, one.noise_db)
-        bent = play(generator(), plan(note()), curves=drawn("pitch", lambda times: np.full(len(times), 200.0)), temperature=0.0)[0]
+        curve = drawn("pitch", lambda times: np.full(len(times), 200.0))
+        bent = play(generator(), plan(note()), curves=curve, temperature=0.0)[0]
         assert measured(bent, 1.0, 2.0, 64.0).tuning_cents == pytest.approx(0.0, abs=0.5)
 
     @pytest.mark.parametrize("shift", [-9.0, 4.0, 12.0])
     def test_level_is_heard_exactly_and_timbre_follows(self, shift: float) -> None:
         plain = play(generator(), self.of, temperature=0.0)
-        moved = play(generator(), self.of, curves=drawn("level", lambda times: np.full(len(times), shift)), temperature=0.0)
+        curve = drawn("level", lambda times: np.full(len(times), shift))
+        moved = play(generator(), self.of, curves=curve, temperature=0.0)
         for one, other in zip(plain, moved):
             first, last = 12, 60
             np.testing.assert_allclose((tone_db(other) - tone_db(one))[first:last], shift, atol=1e-3)  # float32 shares

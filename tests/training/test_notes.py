@@ -12,7 +12,7 @@ from mididdsp.notes.grid import REST
 from mididdsp.random import keyed_generator
 from mididdsp.training.notes import MaskedBatch, evaluate, loss, made_up_chorales, masked_batch, voice_ranges
 
-CONFIG = PriorConfig(channels=8, embedding=4, dilations=(1,))
+CONFIG = PriorConfig(channels=(4, 6), blocks=(1, 1))
 GRIDS = [one.grid for one in made_up_chorales(8, 48)]
 RANGES = voice_ranges(GRIDS)
 

@@ -87,7 +87,7 @@ def test_the_notes_recipe_runs_end_to_end(tmp_path: Path) -> None:
     folder = train("notes", ["recipe=debug", "data=unused"], out=out, quiet=True)
     checkpoint = load_checkpoint(folder, level="notes")
     prior = NotePrior.from_checkpoint(checkpoint.tensors, checkpoint.card)
-    assert prior.config.channels == checkpoint.card["model"]["channels"] == 16
+    assert list(prior.config.channels) == checkpoint.card["model"]["channels"] == [6, 8, 8]
     assert checkpoint.card["figures"]["steps"] == 4
     assert checkpoint.card["recipe"] == "mididdsp train notes recipe=debug data=unused 'out=my run'"
     assert str(tmp_path) not in (folder / "card.json").read_text(encoding="utf-8")
