@@ -41,6 +41,8 @@ SPACE_S = 4.0
 SWEPT = ("level_db", "brightness", "fluctuation_db", "attack_s", "release_s", "attack_noise_db", "vibrato_cents",
          "vibrato_rate_hz", "vibrato_delay_s", "tuning_cents", "timing_s", "length_ratio")
 DRAWS = 24
+SOUNDING_DB = -20.0
+"""A note sounds while its 10 ms level is this near to its top: long notes of strings taper well before they end."""
 VIBRATO_RANGE_CENTS = (8.0, 60.0)
 """Swept on every instrument alike: players of some never play it, and a hand may all the same."""
 
@@ -156,8 +158,8 @@ def joints(performer: md.Performer, instrument: str) -> dict[str, float]:
     spans = []
     for note in short.score.parts[0].notes:
         part = audio[round((note.onset - 0.3) * RATE):round((note.onset + SPACE_S - 0.4) * RATE)]
-        times = measures.note_times(part, RATE, pitch.hz_of(note.pitch))
-        spans.append(times.offset_s - times.onset_s)
+        begun, ended = measures.sounding_span(part, RATE, SOUNDING_DB)
+        spans.append(ended - begun)
     middle = float((INSTRUMENTS[instrument].low + INSTRUMENTS[instrument].high) // 2)
     pair = Score(parts=(Part(name="p", instrument=instrument, notes=(
         Note(id="a", onset=0.5, duration=0.8, pitch=middle, velocity=80),

@@ -60,11 +60,13 @@ def level_db(audio: Array) -> Array:
     return np.asarray(10.0 * np.log10(np.maximum(power, 1e-14)))
 
 
-def onset_error_s(level: Array, expected_s: float, until_s: float) -> float:
-    """First rise to ``RISE_DB`` below the note's top, less where it was expected, s."""
+def onset_error_s(level: Array, expected_s: float, until_s: float) -> float | None:
+    """First rise to ``RISE_DB`` below the note's top, less where it was expected, s; None where it never was below."""
     start = max(0, round((expected_s - 0.05) * 1000))
     window = level[start : max(start + 2, round(until_s * 1000))]
     threshold = window.max() - RISE_DB
+    if expected_s >= 0.05 and window[0] >= threshold:  # what came before still rings
+        return None
     return (start + int(np.argmax(window >= threshold))) / 1000.0 - expected_s
 
 
@@ -87,7 +89,9 @@ def measure_part(performer: md.Performer, performance: md.Performance, params: m
         expression = performance.expressions[item.note.id]
         expected = max(0.0, item.onset + expression.timing_s)
         if not item.joined and not _ringing(planned, index, performance):
-            onsets.append(onset_error_s(level, expected, max(expected + 0.05, item.offset)))
+            error = onset_error_s(level, expected, max(expected + 0.05, item.offset))
+            if error is not None:
+                onsets.append(error)
         ratio = 1.0 if item.leads or expression.length_ratio is None else expression.length_ratio
         end = expected + (item.offset - item.onset) * ratio
         if end - expected < SHORTEST_S or index % every:

@@ -18,6 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mididdsp.export import export_line, export_midi
     from mididdsp.expression.document import DocumentError, load_performance, save_performance
     from mididdsp.expression.edit import Selection
     from mididdsp.expression.quantities import EditError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mididdsp.instruments import INSTRUMENTS, Instrument, instrument
     from mididdsp.live import Live
     from mididdsp.notes.midi import MidiError, MidiReading, read_midi, write_midi
+    from mididdsp.notes.score import ScoreError, ScoreReading, read_score
     from mididdsp.notes.types import Note, Part, Score
     from mididdsp.performer import Performer
     from mididdsp.plots import plot
@@ -53,14 +55,19 @@ _HOMES = {
     "Rendering": "rendering",
     "Report": "report",
     "Score": "notes.types",
+    "ScoreError": "notes.score",
+    "ScoreReading": "notes.score",
     "Segment": "synthesis.types",
     "Selection": "expression.edit",
     "SynthParams": "synthesis.types",
+    "export_line": "export",
+    "export_midi": "export",
     "instrument": "instruments",
     "load_performance": "expression.document",
     "load_synth": "synthesis.document",
     "plot": "plots",
     "read_midi": "notes.midi",
+    "read_score": "notes.score",
     "save_performance": "expression.document",
     "save_synth": "synthesis.document",
     "write_midi": "notes.midi",
@@ -89,15 +96,20 @@ __all__ = [
     "Rendering",
     "Report",
     "Score",
+    "ScoreError",
+    "ScoreReading",
     "Segment",
     "Selection",
     "SynthParams",
     "__version__",
+    "export_line",
+    "export_midi",
     "instrument",
     "load_performance",
     "load_synth",
     "plot",
     "read_midi",
+    "read_score",
     "save_performance",
     "save_synth",
     "write_midi",

@@ -164,7 +164,8 @@ def revised(
     """A performance of a new version of the score that keeps the work done on the old.
 
     Notes that both versions have keep id, values, origins, locks and curves, and marks where a hand gave
-    them. A level that nobody decided by hand is drawn anew where the note's velocity has changed. New notes are drawn, conditioned on their neighbours.
+    them. A level that nobody decided by hand is drawn anew where the note's velocity has changed. New notes are drawn,
+    conditioned on their neighbours.
 
     Args:
         prior: draws.

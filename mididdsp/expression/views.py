@@ -62,8 +62,11 @@ PAPER_COLUMNS: Mapping[str, str] = MappingProxyType({
 VIBRATO_PEAK = 0.375
 """Spectral peak of a vibrato over the whole note, as a share of its extent."""
 
-LEVEL_BELOW_AMPLITUDE_DB = 9.0
+LEVEL_BELOW_AMPLITUDE_DB = 7.0
 """Power of a tone re the sum of its partials' amplitudes: -3 dB for a sine, lower the richer the tone."""
+
+FLUCTUATION_AT_ENDS_DB = 2.5
+"""What attack and release, which the paper's fluctuation holds too, add to the spread within the body."""
 
 NOISE_OVER_BANDS_DB = 4.0
 """Power of the noise re the mean of its 65 bands in dB: coloured noise has its power in few bands."""
@@ -95,6 +98,8 @@ def from_paper(name: str, value: float, level_db: float) -> float:
     quantity = paper_to_quantity(name, value)
     if name == "volume":
         quantity -= LEVEL_BELOW_AMPLITUDE_DB
+    elif name == "volume_fluctuation":
+        quantity -= FLUCTUATION_AT_ENDS_DB
     elif name == "vibrato":
         quantity = 100.0 * quantity / VIBRATO_PEAK
     elif name == "brightness":
@@ -110,6 +115,8 @@ def to_paper(name: str, expression: NoteExpression) -> float:
     value = float(getattr(expression, PAPER[name].attribute))
     if name == "volume":
         value += LEVEL_BELOW_AMPLITUDE_DB
+    elif name == "volume_fluctuation":
+        value += FLUCTUATION_AT_ENDS_DB
     elif name == "vibrato":
         value = value * VIBRATO_PEAK / 100.0
     elif name == "brightness":

@@ -303,7 +303,8 @@ class Page:
         elif bpm:
             self.tempi[place] = float(bpm)
         else:
-            self.lists.unknown.add(f"tempo {str(text or element)!r}", self.name, bar)
+            what = f"tempo {str(text)!r}" if text else "a tempo without a number"
+            self.lists.unknown.add(what, self.name, bar)
 
     def _words(self, text: str, place: Place, bar: str, signs: set[str]) -> None:
         from music21 import tempo
@@ -312,11 +313,11 @@ class Page:
         if not text:
             return
         asks, left = understood(text)
-        if not asks:
+        if not any(ask.kind in ("tempo", "hairpin") for ask in asks):
             bpm = tempo_word(text, tempo.defaultTempoValues.items())
-            if bpm is not None:
+            if bpm is not None:  # a heading: the rest of it is character
                 self.tempi[place] = bpm
-                return
+                left = ""
         for ask in asks:
             if ask.kind == "dynamic":
                 self._dynamic(ask.value, place, bar)

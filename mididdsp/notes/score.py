@@ -175,17 +175,22 @@ def _parsed(content: bytes, kind: str, name: str, messages: list[str]) -> Any:
     """music21's score; of a collection the first."""
     from music21 import converter, stream
 
+    root = None
     if kind == "musicxml":
         try:
-            ElementTree.fromstring(content)  # what music21 makes of broken XML is a guess; this names the place
+            root = ElementTree.fromstring(content)  # what music21 makes of broken XML is a guess; this names the place
         except ElementTree.ParseError as error:
             raise ScoreError(f"{name} is damaged MusicXML ({error}); export it again") from None
-    data: Any = content
-    if kind != "musicxml":
-        try:
-            data = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            data = content.decode("latin-1")
+    try:
+        data = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # XML says what it is written in; music21 reads UTF-8 alone
+        data = ElementTree.tostring(root, encoding="unicode") if root is not None else content.decode("latin-1")
+    if kind == "abc":
+        tunes = re.split(r"(?m)^(?=X:)", data)
+        if len(tunes) > 2:
+            messages.append(f"The file holds {len(tunes) - 1} tunes; the first is played.")
+            data = tunes[0] + tunes[1]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -22,8 +22,8 @@ class Ask:
     Attributes:
         kind: ``dynamic`` (value: the mark), ``hairpin`` (``1`` or ``-1``), ``tempo`` (``slower``, ``faster``,
             ``back``), ``mark`` (an articulation from here on; empty ends it), ``vibrato`` (``none`` or ``own``),
-            ``technique`` (``pizz``, ``arco``, ``mute``, ``open`` and others there is no model of), ``players`` (``two``, ``one``,
-            ``divided``, ``together``), ``breath``, ``jump`` (a sign of ``unfold.SIGNS``), ``glide``,
+            ``technique`` (``pizz``, ``arco``, ``mute``, ``open`` and others there is no model of), ``players``
+            (``two``, ``one``, ``divided``, ``together``), ``jump`` (a sign of ``unfold.SIGNS``), ``glide``,
             ``character`` (understood, but left to the player).
         value: what of it.
     """
@@ -41,7 +41,7 @@ _PHRASES: dict[str, Ask] = {
     **{mark: Ask(kind="dynamic", value=mark) for mark in (*VELOCITIES, *DROPPING, *ON_ONE_NOTE) if mark != "n"},
     **_table("dynamic", p="piano", f="forte", pp="pianissimo", ff="fortissimo", mf="mezzoforte, mezzo forte",
              mp="mezzopiano, mezzo piano, mezza voce, sotto voce", sf="sforzato, sforzando"),
-    "cresc": Ask(kind="hairpin", value="1"), "crescendo": Ask(kind="hairpin", value="1"),
+    **{word: Ask(kind="hairpin", value="1") for word in ("cresc", "cres", "crescendo")},
     **{word: Ask(kind="hairpin", value="-1") for word in (
         "dim", "dimin", "diminuendo", "decresc", "decrescendo", "decr", "calando", "smorz", "smorzando")},
     **_table("tempo",

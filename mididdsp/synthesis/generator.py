@@ -279,6 +279,8 @@ VIBRATO_GROWTH: Mapping[str, tuple[float, ...]] = {
 }
 """Relative extent at 10, 30, 50, 70 and 90 % of a note, measured on phrases of many players (figures/playing.md)."""
 
+_SLUR_REACH_S = 0.2
+_SLUR_DIP_DB = 1.0
 _TARGETS = ("level", "gain", "pitch")
 _LEVEL_STEP_DB = 6.0
 _SPARSE = 4
@@ -359,6 +361,7 @@ class SynthesisGenerator:
         windows = [self._window(instrument, place, start, seed, temperature, curves) for place in places]
         total = max(window.first + len(window.level) for window in windows)
         cents, level, knots, noise = _join(places, windows, total)
+        level = _bridged(level, places, start)
         f0 = midi_to_hz(cents / 100.0, a4_hz)
         count = int(np.clip(22_000.0 / f0.min(), 1, INSTRUMENTS[instrument].partials))
         partial_db = knots.astype(np.float32) @ knot_weights(count).T.astype(np.float32)
@@ -535,6 +538,21 @@ def _join(places: list[_Place], windows: list[_Window], total: int) -> tuple[Arr
         knots[span] += fade[:, None] * window.knots
         noise[span] += fade[:, None] * window.noise
     return cents / pitch_sum, level / weight_sum, knots / weight_sum[:, None], noise / weight_sum[:, None]
+
+
+def _bridged(level: Array, places: list[_Place], start: float) -> Array:
+    """No new attack inside a slur: around a joint the level stays within ``_SLUR_DIP_DB`` of a line between its sides.
+
+    Recorded slurs are few and of strings and winds alone; where the network knows none it begins each note anew.
+    """
+    level = level.copy()
+    for before, place in zip(places, places[1:]):
+        reach = min(_SLUR_REACH_S, 0.4 * before.seconds, 0.4 * place.seconds)
+        first = max(0, round((place.onset - reach - start) * FRAME_RATE))
+        last = min(len(level) - 1, round((place.onset + reach - start) * FRAME_RATE))
+        line = np.linspace(level[first], level[last], last - first + 1)
+        level[first : last + 1] = np.maximum(level[first : last + 1], line - _SLUR_DIP_DB)
+    return level
 
 
 def _ramp(position: Array) -> Array:

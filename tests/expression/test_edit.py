@@ -79,7 +79,7 @@ def test_what_cannot_be_selected_is_told(conditions: dict[str, Any], sentence: s
     ("level-=200dB", "level_db", -120.0), ("attack/=2", "attack_s", 0.025), ("length=50%", "length_ratio", 0.5),
     ("brightness=2oct", "brightness", 2.0), ("peak=0.25", "peak_position", 0.25), ("timing+=10ms", "timing_s", 0.01),
     ("tuning-=5c", "tuning_cents", -5.0), ("volume_peak_position=0.5", "peak_position", 0.5),
-    ("vol_fluc=0.5", "fluctuation_db", 12.0), ("paper.vibrato=0.375", "vibrato_cents", 10.0),
+    ("vol_fluc=0.5", "fluctuation_db", 9.5), ("paper.vibrato=0.375", "vibrato_cents", 10.0),
     ("glide=none", "glide_s", None),
     ("level_db=-30", "level_db", -30.0),
 ])

@@ -21,6 +21,7 @@ from mididdsp.expression.interchange import (
     write_line,
 )
 from mididdsp.expression.types import Curve, NoteExpression, Performance
+from mididdsp.expression.views import PAPER, PAPER_COLUMNS, from_paper
 from mididdsp.notes.types import Note, Part, Score
 
 EXPRESSION = NoteExpression(
@@ -138,9 +139,11 @@ def test_a_table_of_the_original_is_a_hands_work(tmp_path: Path) -> None:
     first, second = result.performance.expressions["a"], result.performance.expressions["b"]
     assert result.rows == 2
     assert first.level_db - second.level_db == pytest.approx(6.0)  # a tenth of the original's volume
-    assert first.fluctuation_db == pytest.approx(6.0)
-    assert first.peak_position == pytest.approx(0.6)
-    assert first.vibrato_cents == pytest.approx(8.0)
+    for column, value in (("volume", 0.8), ("vol_fluc", 0.25), ("vibrato", 0.3), ("brightness", 0.4), ("attack", 0.5),
+                          ("vol_peak_pos", 0.6)):
+        name = PAPER_COLUMNS[column]
+        asked = from_paper(name, value, first.level_db)
+        assert getattr(first, PAPER[name].attribute) == pytest.approx(asked)
     assert (second.vibrato_cents, second.vibrato_rate_hz) == (0.0, None)
     assert result.performance.origins["a"]["level_db"] == "hand"
     assert len(result.messages) == 1

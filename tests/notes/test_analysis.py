@@ -10,7 +10,7 @@ from mididdsp.units import FRAME_RATE, midi_to_hz
 
 
 def contours(notes: list[tuple[float, float, float]], seconds: float, dip_db: float = 40.0) -> tuple[np.ndarray, ...]:
-    """f0, voiced and level of notes (onset s, duration s, pitch); attacks take 20 ms, falls 40 ms, to ``dip_db`` below."""
+    """f0, voiced and level of notes (onset s, duration s, pitch); 20 ms to rise, 40 ms to fall by ``dip_db``."""
     frames = int(seconds * FRAME_RATE)
     f0 = np.full(frames, midi_to_hz(notes[0][2]))
     level = np.full(frames, -90.0)

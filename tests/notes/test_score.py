@@ -291,6 +291,12 @@ def test_phrases_are_understood(text: str, kind: str, value: str) -> None:
     assert left == ""
 
 
+def test_a_heading_is_the_tempo() -> None:
+    reading = read_score(xml(note(length=16), words("Andante espressivo") + note(length=16)))
+    assert [change.bpm for change in reading.score.tempo] == [60.0, 72.0]
+    assert not any("Not understood" in message for message in reading.messages)
+
+
 def test_a2_adds_a_player() -> None:
     score = read_score(xml(words("a2") + note(length=16), words("1.") + note("D5", 16), name="Flauti")).score
     assert [(part.name, len(part.notes)) for part in score.parts] == [("Flauti", 2), ("Flauti (second player)", 1)]
@@ -370,6 +376,18 @@ def test_other_forms_are_read_by_content(content: bytes, tmp_path: Path) -> None
 def test_mxl_is_the_score_inside() -> None:
     plain = xml(note(length=16))
     assert read_score(zipped(plain)) == read_score(plain)
+
+
+def test_xml_in_other_encodings_is_read() -> None:
+    plain = xml(words("sanft \u00fcber") + note(length=16))
+    other = plain.decode().replace('version="1.0"?', 'version="1.0" encoding="UTF-16"?').encode("utf-16")
+    assert read_score(other).score.parts == read_score(plain).score.parts
+
+
+def test_of_a_book_of_tunes_the_first_is_played() -> None:
+    reading = read_score(ABC + b"\n" + ABC.replace(b"X:1", b"X:2"))
+    assert len(reading.score.parts[0].notes) == 5
+    assert any("2 tunes" in message for message in reading.messages)
 
 
 def test_the_same_file_gives_the_same_ids() -> None:
