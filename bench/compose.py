@@ -27,12 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mididdsp.data.chorales import load_chorales
-from mididdsp.notes.compose import Wishes, harmonize
+from mididdsp.notes.compose import harmonize
 from mididdsp.notes.generator import NotePrior, PriorConfig, pitch_classes
 from mididdsp.notes.grid import REST, NoteGrid, begins, grid_to_score, meter_steps
 from mididdsp.notes.keys import find_key
 from mididdsp.notes.types import Note, Part, Score
 from mididdsp.notes.voice_leading import in_key_share, marks
+from mididdsp.notes.wishes import Wishes
 from mididdsp.random import keyed_generator
 
 ORDERS = (0, 1, 2, 3)

@@ -1101,7 +1101,7 @@ def harmonize(source: Path, voices: str, **options: Any) -> None:
 @composing
 def infill(source: Path, bars: str | None, voices: str | None, **options: Any) -> None:
     """Write some bars of some voices of SOURCE anew."""
-    from mididdsp.notes.compose import parse_bars
+    from mididdsp.notes.wishes import parse_bars
 
     how: dict[str, Any] = {"open_voices": _voices(voices)}
     how["bars"] = None if bars is None else _parsed(parse_bars, bars)
@@ -1151,7 +1151,7 @@ def _parsed(parse: Callable[[str], Any], text: str) -> Any:
 
 
 def _voices(text: str | None) -> Any:
-    from mididdsp.notes.compose import parse_voices
+    from mididdsp.notes.wishes import parse_voices
 
     return None if text is None else _parsed(parse_voices, text)
 
@@ -1182,8 +1182,8 @@ def _compose(
 ) -> None:
     """Compose, write every take, and perform it where that is asked for."""
     from mididdsp.notes.chords import parse_chords
-    from mididdsp.notes.compose import PASSES, Wishes, parse_cadence, parse_lock
     from mididdsp.notes.keys import parse_key
+    from mididdsp.notes.wishes import PASSES, Wishes, parse_cadence, parse_lock
 
     talk = _talk(as_json, quiet, progress)
     if chords:

@@ -317,7 +317,8 @@ class Performer:
             ComposeError: the task cannot be done as it was given.
             MidiError: the file cannot be read.
         """
-        from mididdsp.notes.compose import TASKS, ComposeError
+        from mididdsp.notes.compose import TASKS
+        from mididdsp.notes.wishes import ComposeError
 
         if task not in TASKS:
             raise ComposeError(f"the task is {task!r}; choose {', '.join(TASKS)}")

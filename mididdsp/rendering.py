@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mididdsp.audio_files import check_output
+from mididdsp.audio_files import check_output, write_audio
 from mididdsp.expression.document import save_performance
 from mididdsp.expression.types import Mix, PartMix, Performance
 from mididdsp.files import safe_name
@@ -332,6 +332,17 @@ class Rendering:
             result = use(mixdown)
         self._note(mixdown.report, tally, (), started, cpu)
         return result
+
+    def _repr_html_(self) -> str:
+        """A player for a notebook; asking for it renders."""
+        import base64
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "audio.flac"
+            write_audio(path, self.audio, self.sample_rate)
+            data = base64.b64encode(path.read_bytes()).decode()
+        return f'<audio controls src="data:audio/flac;base64,{data}"></audio>'
 
     @property
     def gain_db(self) -> float:

@@ -1,4 +1,4 @@
-"""Articulation and vibrato by edit are heard: measured in the audio of the shipped weights, by the benches' measures."""
+"""Articulation and vibrato by edit are heard: measured in the audio of the shipped weights, by measures of `bench`."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from players import tiny_checkpoints
 import mididdsp as md
 from mididdsp import cli
 from mididdsp.checkpoints import save_checkpoint
-from mididdsp.notes.compose import Wishes
 from mididdsp.notes.generator import NoteNet, NotePrior, PriorConfig
+from mididdsp.notes.wishes import Wishes
 from mididdsp.performer import Performer
 
 TUNE = Path(md.__file__).parent.parent / "examples" / "scarborough_fair.mid"

@@ -99,3 +99,14 @@ def test_a_section_is_made_again_as_a_whole(tmp_path: Path) -> None:
     ids = sound.performance.score.parts[0].notes[1].id
     sound.update(sound.performance.select(notes=ids).edit("level-=6dB").performance)
     assert np.array_equal(whole(performer, sound.performance), sound.audio)
+
+
+def test_a_notebook_shows_performances_and_plays_renders(tmp_path: Path) -> None:
+    performer = tiny(workers=1)
+    performance = performer.perform(duo(tmp_path), seed=1)
+    picture = performance.select(part="Violin")._repr_png_()
+    assert picture is not None
+    assert picture.startswith(b"\x89PNG")
+    page = performer.render(performance, sample_rate=RATE)._repr_html_()
+    assert page.startswith("<audio controls src=")
+    assert len(page) > 10_000

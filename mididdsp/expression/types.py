@@ -196,3 +196,15 @@ class Performance:
         from mididdsp.expression.edit import select
 
         return select(self, **conditions)
+
+    def _repr_png_(self) -> bytes | None:
+        """The picture a notebook shows; nothing where there are no notes."""
+        if not self.expressions:
+            return None
+        from io import BytesIO
+
+        from mididdsp.plots import plot
+
+        file = BytesIO()
+        plot(self).savefig(file, format="png", dpi=80)
+        return file.getvalue()

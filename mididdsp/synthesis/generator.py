@@ -15,6 +15,7 @@ Joined notes share a segment: their windows are cross-faded in log f0 and dB ove
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -280,7 +281,7 @@ VIBRATO_GROWTH: Mapping[str, tuple[float, ...]] = {
 """Relative extent at 10, 30, 50, 70 and 90 % of a note, measured on phrases of many players (figures/playing.md)."""
 
 _SLUR_REACH_S = 0.2
-_SLUR_DIP_DB = 1.0
+_SLUR_DIP_DB = 0.5
 _TARGETS = ("level", "gain", "pitch")
 _LEVEL_STEP_DB = 6.0
 _SPARSE = 4
@@ -365,7 +366,7 @@ class SynthesisGenerator:
         f0 = midi_to_hz(cents / 100.0, a4_hz)
         count = int(np.clip(22_000.0 / f0.min(), 1, INSTRUMENTS[instrument].partials))
         partial_db = knots.astype(np.float32) @ knot_weights(count).T.astype(np.float32)
-        amplitude = np.exp((np.log(10.0) / 20.0) * (partial_db - partial_db.max(1, keepdims=True)))
+        amplitude = np.exp((math.log(10.0) / 20.0) * (partial_db - partial_db.max(1, keepdims=True)))
         # level is the power of all partials: the amplitudes' sum of squares over 2
         rms = np.sqrt((amplitude**2).sum(1) / 2.0)
         total_amplitude = amplitude.sum(1)
@@ -425,7 +426,8 @@ class SynthesisGenerator:
             level, noise = level + drawn["gain"][1], noise + drawn["gain"][1][:, None]
         slow = np.clip(slow, -80.0, 80.0)
         slow[end:] = slow[end - 1]
-        wander = slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)
+        # in a short note there is no time to wander from its pitch and come back
+        wander = (slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)) * float(np.clip(place.seconds / 0.3, 0.25, 1.0))
         middle = slice(begin + (end - begin) // 6, max(end - (end - begin) // 6, begin + (end - begin) // 6 + 1))
         wander = wander - np.mean((wander + swing)[middle])
         deviation = expression.tuning_cents + swing + wander

@@ -15,31 +15,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mididdsp.instruments import INSTRUMENTS
-from mididdsp.notes.compose import (
+from mididdsp.notes.compose import continue_, generate, harmonize, infill, vary
+from mididdsp.notes.generator import NoteNet, NotePrior, PriorConfig
+from mididdsp.notes.grid import REST, NoteGrid, begins, meter_steps
+from mididdsp.notes.keys import parse_key
+from mididdsp.notes.mending import mend_parallels
+from mididdsp.notes.midi import read_midi, write_midi
+from mididdsp.notes.musicxml import spelled, write_musicxml
+from mididdsp.notes.types import MeterChange, Note, Part, Score, TempoChange
+from mididdsp.notes.voice_leading import marks, parallels
+from mididdsp.notes.wishes import (
     ENSEMBLES,
     FROM_FILE,
     Cadence,
     ComposeError,
     Lock,
     Wishes,
-    continue_,
-    generate,
-    harmonize,
-    infill,
-    mend_parallels,
     parse_bars,
     parse_cadence,
     parse_lock,
     parse_voices,
-    vary,
 )
-from mididdsp.notes.generator import NoteNet, NotePrior, PriorConfig
-from mididdsp.notes.grid import REST, NoteGrid, begins, meter_steps
-from mididdsp.notes.keys import parse_key
-from mididdsp.notes.midi import read_midi, write_midi
-from mididdsp.notes.musicxml import spelled, write_musicxml
-from mididdsp.notes.types import MeterChange, Note, Part, Score, TempoChange
-from mididdsp.notes.voice_leading import marks, parallels
 
 
 def made_prior() -> NotePrior:
