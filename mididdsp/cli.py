@@ -1219,8 +1219,10 @@ def _compose(
         report = {"file": str(path), "seed": take.seed, **take.report.to_json()}
         if render_to is not None:
             sound = render_to if takes == 1 else render_to.with_suffix(f".take{number}{render_to.suffix}")
+            started = time.perf_counter()
             with talk.bar(sound.name) as show:
                 rendered = performer.render(take.score, seed=seed, name=sound.stem).save(sound, progress=show)
+            rendered = replace(rendered, seconds={**rendered.seconds, "total": time.perf_counter() - started})
             report["audio"] = rendered.to_json()
             talk.say(rendered.sentences()[-1])
         reports.append(report)

@@ -145,7 +145,8 @@ def run(config: Mapping[str, Any]) -> Path:
     save_checkpoint(out / "checkpoint", tensors, {
         "level": "expression", "model": model, "recipe": config["command"],
         "data": {"name": "made-up notes" if config["made_up"] else
-                 "single notes of the Philharmonia Orchestra's players, études by 22 violinists, published figures",
+                 "single notes and phrases of the Philharmonia Orchestra's players, études by 22 violinists, "
+                 "published figures",
                  **{f"{name}_examples": len(examples) for name, examples in sources.items()}},
         "figures": {"steps": result.step, "kept_step": result.valid_step, "minutes": round(result.seconds / 60.0, 1),
                     "valid": {name: round(value, 4) for name, value in result.valid.items()}},

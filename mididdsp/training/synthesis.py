@@ -276,7 +276,7 @@ def run(config: Mapping[str, Any]) -> Path:
     save_checkpoint(out / "checkpoint", tensors, {
         "level": "synthesis", "model": model, "recipe": config["command"],
         "data": {"name": "made-up sounds" if config["made_up"] else
-                 "single notes of the Philharmonia Orchestra's players",
+                 "single notes and phrases of the Philharmonia Orchestra's players",
                  "train_notes": len(notes["train"]), "valid_notes": len(notes["valid"]), "train_minutes": minutes},
         "figures": {"steps": result.step, "kept_step": result.valid_step, "minutes": round(result.seconds / 60.0, 1),
                     "valid": {name: round(value, 4) for name, value in result.valid.items()}},

@@ -680,10 +680,12 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     assert [item.name for item in tmp_path.iterdir()] == ["song.mid"]
 
 
-def test_the_examples_are_what_their_script_writes(tmp_path: Path) -> None:
+def test_the_examples_are_what_their_scripts_write(tmp_path: Path) -> None:
     import runpy
 
     runpy.run_path(str(ROOT / "examples" / "make_examples.py"))["main"](tmp_path)
+    folk_tune = runpy.run_path(str(ROOT / "examples" / "make_folk_tune.py"))
+    folk_tune["write_midi"](folk_tune["tune"](), tmp_path / "scarborough_fair.mid")
     for path in sorted((ROOT / "examples").glob("*.mid")):
         assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(
             (tmp_path / path.name).read_bytes()).digest(), path.name
