@@ -1,0 +1,212 @@
+"""``mididdsp perform`` and ``resample``: a player is drawn, or drawn again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mididdsp import sources
+from mididdsp.commands.common import (
+    EXISTING,
+    NOTES,
+    WorkError,
+    articulating,
+    articulation_rules,
+    check_outputs,
+    drawing,
+    instrument_choices,
+    open_performer,
+    options_given,
+    path_with,
+    reading,
+    selected,
+    selecting,
+    talk_with,
+    talking,
+)
+
+
+@click.command()
+@click.argument("source", type=EXISTING)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=path_with((sources.PERFORMANCE_SUFFIX,)),
+    metavar="FILE",
+    help="The performance, NAME.performance.json.",
+)
+@click.option(
+    "--takes",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="How many draws; they are numbered in the files' names, with seeds SEED, SEED+1 and so on.",
+)
+@click.option(
+    "--keep",
+    type=EXISTING,
+    metavar="OLD.performance.json",
+    help="Keep the work done on an older version of SOURCE: notes that both have keep values, locks and curves.",
+)
+@articulating
+@click.option(
+    "--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped ones."
+)
+@reading
+@drawing
+@talking
+def perform(
+    source: Path,
+    output: Path,
+    takes: int,
+    keep: Path | None,
+    articulation: Path | None,
+    checkpoints: tuple[str, ...],
+    instruments: tuple[str, ...],
+    unsupported: str,
+    keyswitches: str,
+    controllers: str,
+    seed: int,
+    temperature: float,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    progress: bool | None,
+) -> None:
+    """Draw how SOURCE, a MIDI file or a score, is played, as a performance to look at, edit and render."""
+    talk = talk_with(as_json, quiet, progress)
+    kind = sources.kind_of(source)
+    if kind not in NOTES:
+        raise WorkError(f"{source}: this is no MIDI file and no score (it looks like a {kind.value})")
+    check_outputs(source, output)
+    if keep is not None:
+        wrong = options_given("takes", "seed", "temperature")
+        if wrong:
+            raise click.UsageError(
+                f"{' and '.join(wrong)}: with --keep the old performance decides; leave it out, or use `resample` after"
+            )
+    chosen = instrument_choices(instruments)
+    rules = articulation_rules(articulation)
+    performer = open_performer(device, checkpoints)
+    from mididdsp.expression.document import load_performance, save_performance
+
+    old = None if keep is None else load_performance(keep)
+    reading = performer.read(source, unsupported=unsupported, instruments=chosen, keyswitches=keyswitches)
+    kept: list[str] = []
+    files = []
+    with talk.bar(source.name) as show:
+        for take in range(takes):
+            stem = str(output)[: -len(sources.PERFORMANCE_SUFFIX)]
+            path = output if takes == 1 else Path(f"{stem}.take{take + 1}{sources.PERFORMANCE_SUFFIX}")
+            if old is not None:
+                performance, revision = performer.revise(reading, old, controllers=controllers, rules=rules)
+                kept = revision.sentences()
+            else:
+                performance = performer.perform(
+                    reading, seed=seed + take, temperature=temperature, controllers=controllers, rules=rules
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_performance(path, performance)
+            files.append(str(path))
+            if show:
+                show((take + 1) / takes)
+    replaced = [f"{item.part}: {item.reason}" for item in reading.substitutions]
+    for line in (*replaced, *reading.messages, *kept):
+        talk.say(line)
+    talk.say(f"{sum(len(part.notes) for part in reading.score.parts)} notes performed: {', '.join(files)}")
+    talk.data(
+        {
+            "source": str(source),
+            "files": files,
+            "seed": performance.seed,
+            "temperature": performance.temperature,
+            "kept": kept,
+            "parts": [
+                {"name": part.name, "instrument": part.instrument, "notes": len(part.notes)}
+                for part in reading.score.parts
+            ],
+            "substitutions": replaced,
+            "warnings": list(reading.messages),
+        }
+    )
+
+
+@click.command()
+@click.argument("source", type=EXISTING)
+@click.option(
+    "-o",
+    "--output",
+    type=path_with((sources.PERFORMANCE_SUFFIX,)),
+    metavar="FILE",
+    help="The performance. [default: one take goes into SOURCE, which can be undone; more are numbered beside it]",
+)
+@click.option(
+    "--unlocked",
+    "attributes",
+    default="",
+    metavar="NAME,...",
+    help="Attributes to draw anew, as vibrato,level. [default: all]",
+)
+@click.option("--takes", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many draws.")
+@click.option("--seed", type=int, required=True, help="Of the draws; take N has seed SEED + N - 1.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0.0, 4.0),
+    default=None,
+    help="How freely to draw; 0 is the mean. [default: as the performance was]",
+)
+@selecting
+@articulating
+@click.option("--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@talking
+def resample(
+    source: Path,
+    output: Path | None,
+    attributes: str,
+    takes: int,
+    seed: int,
+    temperature: float | None,
+    articulation: Path | None,
+    checkpoints: tuple[str, ...],
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    progress: bool | None,
+    **choice: Any,
+) -> None:
+    """Draw again how chosen notes of SOURCE, a performance, are played; what is locked or not asked for stays."""
+    talk = talk_with(as_json, quiet, progress)
+    from mididdsp.expression.document import load_performance, save_performance
+    from mididdsp.expression.history import save_edit
+    from mididdsp.expression.quantities import EditError, named
+
+    names = [name.strip() for name in attributes.split(",") if name.strip()]
+    try:
+        for name in names:
+            named(name)
+    except EditError as error:
+        raise click.BadParameter(str(error), param_hint="--unlocked") from None
+    rules = articulation_rules(articulation)
+    before = selected(load_performance(source), choice)
+    if not before.chosen:
+        raise WorkError(f"{source}: no note fits the choice; nothing was drawn")
+    performer = open_performer(device, checkpoints)
+    files = []
+    for take in range(takes):
+        performance = performer.resample(before, names, seed=seed + take, temperature=temperature, rules=rules)
+        if takes == 1 and output is None:
+            save_edit(source, performance, f"resample {attributes or 'all'} --seed {seed}")
+            files.append(str(source))
+            continue
+        stem = str(output or source)[: -len(sources.PERFORMANCE_SUFFIX)]
+        path = output if takes == 1 else Path(f"{stem}.take{take + 1}{sources.PERFORMANCE_SUFFIX}")
+        assert path is not None
+        check_outputs(source, path)
+        save_performance(path, performance)
+        files.append(str(path))
+    talk.say(f"{len(before.chosen)} notes drawn again: {', '.join(files)}")
+    talk.data({"source": str(source), "files": files, "seed": seed, "chosen": list(before.chosen)})
