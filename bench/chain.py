@@ -5,6 +5,7 @@ Everything raises ``ChainUnavailable`` with a sentence where the weights are mis
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,10 @@ class Chain:
             return getattr(self._performer, f"{level}_generator")
         except (OSError, ValueError) as problem:
             raise ChainUnavailable(f"no {level} model: {problem}") from problem
+
+    def network(self, level: str) -> Any:
+        """The network of ``expression`` or ``synthesis``, to ask it for distributions."""
+        return self._model(level).network
 
     def _sound(self, segments: Sequence[Any], edges_hz: Sequence[float], sample_rate: int) -> Array:
         from mididdsp.synthesis.render import render_stream
@@ -115,6 +120,32 @@ class Chain:
         expressions = performer.express(plan, seed=self.seed, temperature=self.temperature, given=held)
         return self._segments(generator, plan, expressions, sample_rate)
 
+    def play(self, instrument: str, notes: Sequence[NoteTuple], sample_rate: int, *,
+             marks: Sequence[tuple[str, ...]] | None = None, held: Mapping[str, float] | None = None) -> Array:
+        """A line as the performer plays it: marks are seen to, controllers and rooms left out.
+
+        Args:
+            instrument: a name of the table.
+            notes: by onset, none twice.
+            sample_rate: Hz.
+            marks: articulations of each note; None is none.
+            held: expression values that every note gets after the draw, as ``{"tuning_cents": 0.0}``.
+        """
+        from mididdsp.notes.types import Note, Part, Score
+
+        self._model("expression"), self._model("synthesis")
+        name = _name(instrument, notes)
+        made = tuple(Note(id=f"{name}-{index}", onset=max(0.0, onset), duration=duration, pitch=pitch,
+                          velocity=velocity, articulations=tuple(sorted(marks[index])) if marks else ())
+                     for index, (onset, duration, pitch, velocity) in enumerate(notes))
+        score = Score(parts=(Part(name=instrument, instrument=instrument, notes=made),))
+        performance = self._performer.perform(score, seed=self.seed, temperature=self.temperature)
+        if held:
+            performance = replace(performance, expressions={
+                note_id: replace(expression, **held) for note_id, expression in performance.expressions.items()})
+        params = next(iter(self._performer.synthesize(performance)))
+        return self._sound(params.segments, params.noise_edges_hz, sample_rate)
+
     def _segments(self, generator: Any, plan: Any, expressions: Mapping[str, Any], sample_rate: int) -> Array:
         segments = list(generator.segments(plan, expressions, seed=self.seed, temperature=self.temperature))
         return self._sound(segments, generator.noise_edges_hz, sample_rate)
@@ -124,10 +155,17 @@ def _at(audio: Array, sample_rate: int, wanted: int) -> Array:
     return audio if sample_rate == wanted else np.asarray(soxr.resample(audio, sample_rate, wanted))
 
 
+def _name(instrument: str, notes: Sequence[NoteTuple]) -> str:
+    """Another for other notes: draws are keyed by ids, and one draw for all clips would be one player's one mood."""
+    words = ",".join(f"{value:.3f}" for note in notes for value in note)
+    return f"{zlib.crc32(f'{instrument}:{words}'.encode()):08x}"
+
+
 def _plan(instrument: str, notes: Sequence[NoteTuple]) -> Any:
     from mididdsp.notes.types import Note, Part
     from mididdsp.notes.voices import plan_part
 
-    made = tuple(Note(id=f"n{index}", onset=max(0.0, onset), duration=duration, pitch=pitch, velocity=velocity)
+    name = _name(instrument, sorted(notes))
+    made = tuple(Note(id=f"{name}-{index}", onset=max(0.0, onset), duration=duration, pitch=pitch, velocity=velocity)
                  for index, (onset, duration, pitch, velocity) in enumerate(sorted(notes)))
     return plan_part(Part(name=instrument, instrument=instrument, notes=made))

@@ -1,15 +1,20 @@
 """The figures of the prior over notes.
 
-    python -m bench.compose CHORALES [--coconet FILE] [--violinists DATA] [--only nll,harmony,time,takes] [--json FILE]
+    python -m bench.compose CHORALES [--coconet FILE] [--checkpoint FOLDER] [--split tune|published]
+                            [--only nll,harmony,sampling,time] [--json FILE]
 
-``CHORALES`` is the folder that ``mididdsp train notes`` made (``chorales.npz``); all figures are of its held-out part.
+``CHORALES`` is the folder that ``mididdsp train notes`` made (``chorales.npz``); all figures are of its held-out part,
+what is chosen is chosen on its validation part. A *frame* is a sixteenth of four voices.
 
-* ``nll``: negative log-likelihood per sixteenth of four voices, nats, frames in random order (five orderings). The
-  counted models are chronological: unigram, and Markov chains of order 1 to 3 of each voice.
-* ``harmony``: held-out sopranos harmonised: share of sixteenths equal to Bach's, notes in the key, parallels per 1000
-  pairs of voices that move together, crossing and wide spacing, beside Bach and beside the baselines.
+* ``nll``: negative log-likelihood in nats a frame by the protocol of Huang et al. 2017 (Coconet) as it is quoted since:
+  frames in random order, each from the true notes of those before it, its voices in random order from the model's own
+  likeliest notes of the voices before, five orders averaged in probability. The sum over the four voices, not divided
+  by them; nothing but pitches (and rests) is rated: the unit of the published .57 and .614. The counted models read
+  from left to right, each voice alone. Means and errors over chorales, and over frames, as published.
+* ``harmony``: held-out sopranos harmonised: share of the lower voices' sixteenths equal to Bach's, notes in the key,
+  parallels per 1000 pairs of voices that move together, crossing and wide spacing, beside Bach and the baselines.
+* ``sampling``: the same for Gibbs sampling and for unmasking with few and many passes of the network.
 * ``time``: seconds for 16 bars of 4/4.
-* ``takes``: how far takes of the expression differ, beside how far violinists differ who play the same piece.
 """
 
 from __future__ import annotations
@@ -17,154 +22,138 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.data.chorales import load_chorales
+from bench.markov import chains, framewise, transposed
+from mididdsp.data.chorales import SPLITTINGS, load_chorales, published_split
 from mididdsp.notes.compose import harmonize
 from mididdsp.notes.generator import NotePrior, PriorConfig, pitch_classes
 from mididdsp.notes.grid import REST, NoteGrid, begins, grid_to_score, meter_steps
 from mididdsp.notes.keys import find_key
-from mididdsp.notes.types import Note, Part, Score
+from mididdsp.notes.types import MeterChange, Score
 from mididdsp.notes.voice_leading import in_key_share, marks
-from mididdsp.notes.wishes import Wishes
+from mididdsp.notes.wishes import PASSES, Wishes
 from mididdsp.random import keyed_generator
 
-ORDERS = (0, 1, 2, 3)
+HIGHEST_ORDER = 8
 ORDERINGS = 5
+SHARPENED = 8
+"""Power of the counts below a soprano's note: nearly always the commonest one."""
 
 
-class Markov:
-    """A chain of one voice, of any order: counts backed off to shorter contexts (Witten and Bell)."""
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The three parts of the data."""
 
-    def __init__(self, sequences: Sequence[NDArray[np.int64]], order: int, classes: int) -> None:
-        self.order, self.classes = order, classes
-        self.counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
-        for sequence in sequences:
-            for step in range(len(sequence)):
-                for length in range(min(order, step) + 1):
-                    self.counts[tuple(sequence[step - length : step].tolist())][int(sequence[step])] += 1
-
-    def distribution(self, past: Sequence[int]) -> NDArray[np.float64]:
-        """Probabilities of the next class after ``past``."""
-        probability = np.full(self.classes, 1.0 / self.classes)
-        for length in range(min(self.order, len(past)) + 1):
-            counts = self.counts.get(tuple(past[len(past) - length :]))
-            if counts:
-                seen = np.zeros(self.classes)
-                seen[list(counts)] = list(counts.values())
-                total, kinds = seen.sum(), len(counts)
-                probability = (seen + kinds * probability) / (total + kinds)
-        return probability
+    train: list[NoteGrid]
+    valid: list[NoteGrid]
+    test: list[NoteGrid]
 
 
-def transposed(pitch: NDArray[np.int16], semitones: int) -> NDArray[np.int16]:
-    """Pitches so many semitones higher."""
-    return np.where(pitch == REST, REST, pitch + semitones).astype(np.int16)
-
-
-def chains(grids: Sequence[NoteGrid], order: int, config: PriorConfig) -> list[Markov]:
-    """A chain for each voice, counted on pieces in all keys from five semitones down to six up."""
-    return [
-        Markov(
-            [pitch_classes(transposed(grid.pitch[voice], shift), config) for grid in grids for shift in range(-5, 7)],
-            order, config.classes,
-        )
-        for voice in range(config.voices)
+def likelihoods(prior: NotePrior, parts: Parts, coconet: Path | None, frames: int) -> dict[str, dict[str, float]]:
+    """Rows of the table: mean and standard error over the held-out chorales, and over their frames."""
+    rated: dict[str, list[NDArray[np.float64]]] = {}
+    models = chains(parts.train, HIGHEST_ORDER, prior.config)
+    by_order = [
+        float(np.mean([framewise(models, grid, order, prior.config).mean() for grid in parts.valid]))
+        for order in range(HIGHEST_ORDER + 1)
     ]
-
-
-def markov_nll(models: Sequence[Markov], grid: NoteGrid, config: PriorConfig) -> float:
-    """Nats per sixteenth, from left to right."""
-    total = 0.0
-    for voice, model in enumerate(models):
-        sequence = pitch_classes(grid.pitch[voice], config).tolist()
-        for step, here in enumerate(sequence):
-            total -= float(np.log(model.distribution(sequence[max(0, step - model.order) : step])[here]))
-    return total / grid.steps
-
-
-def likelihoods(prior: NotePrior, train: Sequence[NoteGrid], test: Sequence[NoteGrid], coconet: Path | None,
-                frames: int) -> dict[str, tuple[float, float]]:
-    """Mean and standard error over the held-out chorales."""
-    rated: dict[str, list[float]] = {}
-    for order in ORDERS:
-        models = chains(train, order, prior.config)
-        name = "unigram" if order == 0 else f"Markov, order {order}"
-        rated[name] = [markov_nll(models, grid, prior.config) for grid in test]
+    best = int(np.argmin(by_order))
+    for order, name in ((0, "unigram"), (1, "Markov, order 1"), (best, f"Markov, order {best} (best on valid)")):
+        rated[name] = [framewise(models, grid, order, prior.config) for grid in parts.test]
     if coconet is not None:
         from bench import coconet as baseline
 
         net = baseline.load(coconet)
-        rated["Coconet, 170,000 parameters"] = [
-            float(baseline.nll(net, grid, orderings=ORDERINGS, frames=frames).mean()) for grid in test
-        ]
-    rated["ours"] = [float(prior.framewise_nll(grid, orderings=ORDERINGS, frames=frames).mean()) for grid in test]
-    return {name: (float(np.mean(each)), float(np.std(each) / np.sqrt(len(each)))) for name, each in rated.items()}
+        name = f"Coconet, {sum(value.numel() for value in net.parameters()):,} parameters"
+        rated[name] = [baseline.nll(net, grid, orderings=ORDERINGS, frames=frames) for grid in parts.test]
+    name = f"ours, {sum(value.numel() for value in prior.net.parameters()):,} parameters"
+    rated[name] = [prior.framewise_nll(grid, orderings=ORDERINGS, frames=frames) for grid in parts.test]
+    rows = {name: _summary(each) for name, each in rated.items()}
+    if coconet is not None:
+        # Both rate the same frames in the same orders, so that their difference is known better than either.
+        theirs, ours = list(rated.values())[-2:]
+        rows["ours less Coconet"] = _summary([a - b for a, b in zip(ours, theirs)])
+    return rows
+
+
+def _summary(each: Sequence[NDArray[np.float64]]) -> dict[str, float]:
+    means = np.array([one.mean() for one in each])
+    every = np.concatenate(list(each))
+    return {
+        "mean": float(means.mean()), "error": float(means.std(ddof=1) / np.sqrt(len(means))),
+        "frames_mean": float(every.mean()), "frames_error": float(every.std(ddof=1) / np.sqrt(len(every))),
+    }
 
 
 def melody(grid: NoteGrid) -> Score:
-    """The soprano as a score."""
+    """The soprano as a score with its meter."""
     alone = NoteGrid(pitch=grid.pitch[:1], onset=grid.onset[:1], position=grid.position, bar=grid.bar,
                      fermata=grid.fermata)
-    return grid_to_score(alone, names=["Soprano"], instruments=["violin"])
+    length = int(grid.bar[0])
+    meter = (MeterChange(beat=0.0, numerator=length // 4, denominator=4) if length % 4 == 0
+             else MeterChange(beat=0.0, numerator=length, denominator=16))
+    return grid_to_score(alone, names=["Soprano"], instruments=["violin"], meter=(meter,))
 
 
-def harmonies(prior: NotePrior, train: Sequence[NoteGrid], test: Sequence[NoteGrid]) -> dict[str, list[NoteGrid]]:
+def harmonised(prior: NotePrior, grids: Sequence[NoteGrid], wishes: Wishes) -> list[NoteGrid]:
+    """The sopranos of pieces, each harmonised once."""
+    made = []
+    for number, grid in enumerate(grids):
+        pickup = int(grid.bar[0] - grid.position[0]) / 4 if grid.position[0] else None
+        made.append(harmonize(prior, melody(grid), wishes=replace(wishes, pickup=pickup), seed=number)[0].grid)
+    return made
+
+
+def harmonies(prior: NotePrior, parts: Parts, coconet: Path | None) -> dict[str, list[NoteGrid]]:
     """Each held-out chorale as Bach has it, and its soprano harmonised by us and by the baselines."""
-    config, found = prior.config, {"Bach": list(test)}
-    for name, wishes in (
-        ("ours", Wishes()), ("ours, parallels left", Wishes(parallels="report")),
-        ("ours, parallels left, each cell once", Wishes(parallels="report", method="unmask")),
-    ):
-        found[name] = []
-        for number, grid in enumerate(test):
-            pickup = int(grid.bar[0] - grid.position[0]) / 4 if grid.position[0] else None
-            meter = bar_meter(grid)
-            take = harmonize(
-                prior, replace(melody(grid), meter=meter), wishes=replace(wishes, pickup=pickup), seed=number
-            )[0]
-            found[name].append(take.grid)
-    chain = chains(train, 2, config)
-    pairs = [Counter() for _ in range(config.voices)]
-    for grid in train:
+    config, test = prior.config, parts.test
+    found = {
+        "Bach": list(test),
+        "ours": harmonised(prior, test, Wishes()),
+        "ours, parallels left": harmonised(prior, test, Wishes(parallels="report")),
+    }
+    if coconet is not None:
+        from bench import coconet as baseline
+
+        net = baseline.load(coconet)
+        found["Coconet"] = [baseline.harmonised(net, grid, passes=PASSES, seed=n) for n, grid in enumerate(test)]
+    chain = chains(parts.train, 2, config)
+    pairs = np.zeros((config.voices, config.classes, config.classes))
+    for grid in parts.train:
         for shift in range(-5, 7):
             classes = pitch_classes(transposed(grid.pitch, shift), config)
             for voice in range(1, config.voices):
-                pairs[voice].update(zip(classes[0].tolist(), classes[voice].tolist()))
-    for name, step_of in (
-        ("Markov, order 2, by voice", lambda random, voice, past, above: chain[voice].distribution(past[-2:])),
-        ("likeliest below the soprano's note", lambda random, voice, past, above: np.array(
-            [float(pairs[voice][above, here]) for here in range(config.classes)]) ** 8),
-    ):
-        found[name] = [drawn_by_voice(grid, config, step_of, number) for number, grid in enumerate(test)]
+                np.add.at(pairs[voice], (classes[0], classes[voice]), 1)
+
+    def after_two(voice: int, past: list[int], above: int) -> NDArray[np.float64]:
+        return chain[voice].distribution(past, 2)
+
+    def below(voice: int, past: list[int], above: int) -> NDArray[np.float64]:
+        return np.asarray((pairs[voice, above] / max(1.0, pairs[voice, above].max())) ** SHARPENED)
+
+    found["Markov, order 2, each voice alone"] = [by_voice(grid, config, after_two, n) for n, grid in enumerate(test)]
+    found["commonest below the soprano's note"] = [by_voice(grid, config, below, n) for n, grid in enumerate(test)]
     return found
 
 
-def bar_meter(grid: NoteGrid) -> tuple[Any, ...]:
-    """The meter of the first bar."""
-    from mididdsp.notes.types import MeterChange
-
-    length = int(grid.bar[0])
-    return (MeterChange(beat=0.0, numerator=length // 4, denominator=4) if length % 4 == 0
-            else MeterChange(beat=0.0, numerator=length, denominator=16),)
-
-
-def drawn_by_voice(grid: NoteGrid, config: PriorConfig, step_of: Callable[..., NDArray[np.float64]],
-                   seed: int) -> NoteGrid:
-    """The lower voices from a model that sees one voice at a time."""
+def by_voice(grid: NoteGrid, config: PriorConfig, step_of: Callable[[int, list[int], int], NDArray[np.float64]],
+             seed: int) -> NoteGrid:
+    """The lower voices from a model that sees one voice at a time: weights of the classes from the voice, its past and
+    the soprano's class.
+    """
     random = keyed_generator(seed, "baseline")
     classes = pitch_classes(grid.pitch, config)
     for voice in range(1, config.voices):
         past: list[int] = []
         for step in range(grid.steps):
-            weights = step_of(random, voice, past, int(classes[0, step]))
+            weights = step_of(voice, past, int(classes[0, step]))
             weights = weights / weights.sum() if weights.sum() > 0 else np.full(config.classes, 1.0 / config.classes)
             past.append(int(random.choice(config.classes, p=weights)))
         classes[voice] = past
@@ -186,11 +175,26 @@ def judged(made: Sequence[NoteGrid], bach: Sequence[NoteGrid]) -> dict[str, floa
         crossed.append(counted.crossed)
         wide.append(counted.wide)
         onsets.append(float(one.onset[1:].mean()))
+    count = np.sqrt(len(equal))
     return {
-        "equal": float(np.mean(equal)), "in key": float(np.mean(key)), "fifths": 1000.0 * fifths / max(1, moving),
-        "octaves": 1000.0 * octaves / max(1, moving), "moving pairs": float(moving), "crossed": float(np.mean(crossed)),
-        "wide": float(np.mean(wide)), "onsets": float(np.mean(onsets)),
+        "equal": float(np.mean(equal)), "equal_error": float(np.std(equal, ddof=1) / count),
+        "in_key": float(np.mean(key)), "fifths": 1000.0 * fifths / max(1, moving),
+        "octaves": 1000.0 * octaves / max(1, moving), "moving_pairs": float(moving),
+        "crossed": float(np.mean(crossed)), "wide": float(np.mean(wide)), "onsets": float(np.mean(onsets)),
     }
+
+
+def samplings(prior: NotePrior, test: Sequence[NoteGrid]) -> dict[str, dict[str, float]]:
+    """Both ways of sampling, with parallels left in; ``surprise`` is the model's own measure of what it drew."""
+    rows = {}
+    for method, passes in (("gibbs", 16), ("gibbs", 64), ("unmask", 16), ("unmask", 64)):
+        began = time.process_time()
+        made = harmonised(prior, test, Wishes(parallels="report", method=method, passes=passes))
+        took = time.process_time() - began
+        surprise = float(np.mean([prior.surprise(grid) for grid in made]))
+        rows[f"{method}, {passes} passes"] = {**judged(made, test), "surprise": surprise, "seconds": took / len(made)}
+    bach = float(np.mean([prior.surprise(grid) for grid in test]))
+    return {"Bach": {**judged(test, test), "surprise": bach, "seconds": 0.0}, **rows}
 
 
 def sixteen_bars(prior: NotePrior, grid: NoteGrid) -> tuple[float, float]:
@@ -204,66 +208,27 @@ def sixteen_bars(prior: NotePrior, grid: NoteGrid) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def spread_of_takes(data: Path, takes: int = 6, pieces: int = 4, seconds: float = 60.0) -> dict[str, dict[str, float]]:
-    """Standard deviation between players, and between takes, of what they do in the same place.
+def show(table: dict[str, dict[str, float]], columns: Sequence[tuple[str, str, str]]) -> None:
+    """Print a table: heading, key and format of each column."""
+    width = max(len(name) for name in table)
+    print(f"{'':{width}}  " + "  ".join(f"{heading:>14}" for heading, _, _ in columns))
+    for name, row in table.items():
+        cells = (form.format(**row) for _, _, form in columns)
+        print(f"{name:{width}}  " + "  ".join(f"{cell:>14}" for cell in cells), flush=True)
 
-    A place is a pitch and a band of durations in one étude of the validation part; of each player (take) counts the
-    median there. Places with three players or more are kept, and their deviations pooled.
-    """
-    from mididdsp.data.violinists import COLUMNS, violin_notes
-    from mididdsp.performer import Performer
 
-    table, notes = violin_notes(data, "valid")
-    with np.load(data / "violinists" / "violinists.npz", allow_pickle=False) as file:
-        title = file["piece_title"]
-    column = {name: number for number, name in enumerate(COLUMNS)}
-    row = table[:, column["row"]].astype(int)
-    names = ("tuning_cents", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
-
-    def band(duration: float) -> int:
-        return int(np.digitize(duration, [0.25, 0.5, 1.0, 2.0]))
-
-    def places() -> dict[str, dict[Any, dict[int, list[float]]]]:
-        return {name: defaultdict(lambda: defaultdict(list)) for name in names}
-
-    players = places()
-    for line, at in zip(table, row):
-        piece = int(notes["piece"][at])
-        place = (str(title[piece]), int(line[column["pitch"]]), band(float(line[column["seconds"]])))
-        for name in names:
-            if np.isfinite(line[column[name]]):
-                players[name][place][piece].append(float(line[column[name]]))
-    performer = Performer()
-    drawn = places()
-    of_title: dict[str, list[int]] = defaultdict(list)
-    for piece in sorted(set(notes["piece"][row].tolist())):
-        of_title[str(title[piece])].append(piece)
-    shared = sorted(name for name, several in of_title.items() if len(several) > 2)[:pieces]
-    for name_of_piece in shared:
-        mine = np.flatnonzero(notes["piece"] == of_title[name_of_piece][0])
-        start = float(notes["onset_s"][mine[0]])
-        mine = mine[notes["onset_s"][mine] < start + seconds]
-        written = [
-            Note(id=str(at), onset=float(notes["onset_s"][at]) - start, duration=float(notes["duration_s"][at]),
-                 pitch=float(notes["pitch"][at]), velocity=80) for at in mine
-        ]
-        written.sort(key=lambda note: (note.onset, note.pitch))
-        part = Part(name="Violin", instrument="violin", notes=tuple(written))
-        for take in range(takes):
-            performance = performer.perform(Score(parts=(part,)), seed=take)
-            for note in part.notes:
-                place = (name_of_piece, int(note.pitch), band(note.duration))
-                for name in names:
-                    value = getattr(performance.expressions[note.id], name)
-                    if value is not None and not (name.startswith("vibrato") and not value):
-                        drawn[name][place][take].append(float(value))
-
-    def pooled(groups: Mapping[Any, Mapping[int, list[float]]]) -> float:
-        spreads = [np.var([np.median(each) for each in group.values()], ddof=1)
-                   for place, group in groups.items() if place[0] in shared and len(group) > 2]
-        return float(np.sqrt(np.mean(spreads))) if spreads else float("nan")
-
-    return {name: {"players": pooled(players[name]), "takes": pooled(drawn[name])} for name in names}
+NLL_COLUMNS = (
+    ("over chorales", "mean", "{mean:.3f} +- {error:.3f}"), ("over frames", "frames_mean",
+                                                            "{frames_mean:.3f} +- {frames_error:.3f}"),
+)
+HARMONY_COLUMNS = (
+    ("equal to Bach", "equal", "{equal:.3f} +- {equal_error:.3f}"), ("in key", "in_key", "{in_key:.3f}"),
+    ("fifths", "fifths", "{fifths:.2f}"), ("octaves", "octaves", "{octaves:.2f}"),
+    ("moving pairs", "moving_pairs", "{moving_pairs:.0f}"), ("crossed", "crossed", "{crossed:.4f}"),
+    ("too wide", "wide", "{wide:.4f}"), ("onsets a cell", "onsets", "{onsets:.3f}"),
+)
+SAMPLING_COLUMNS = (*HARMONY_COLUMNS[:4], ("surprise", "surprise", "{surprise:.2f}"), ("s a chorale", "seconds",
+                                                                                    "{seconds:.2f}"))
 
 
 def main() -> None:
@@ -271,9 +236,9 @@ def main() -> None:
     parser.add_argument("chorales", type=Path)
     parser.add_argument("--checkpoint", type=Path, help="of the prior; the shipped one by default")
     parser.add_argument("--coconet", type=Path, help="weights that bench.coconet made")
-    parser.add_argument("--violinists", type=Path, help="the folder with violinists/ and split.csv")
-    parser.add_argument("--only", default="nll,harmony,time,takes")
-    parser.add_argument("--frames", type=int, default=24, help="of each chorale that are rated")
+    parser.add_argument("--split", choices=SPLITTINGS, default="tune", help="that the weights were trained with")
+    parser.add_argument("--only", default="nll,harmony,sampling,time")
+    parser.add_argument("--frames", type=int, default=8, help="of each chorale that are rated")
     parser.add_argument("--pieces", type=int, default=None, help="held-out chorales; all by default")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -285,26 +250,32 @@ def main() -> None:
     checkpoint = load_checkpoint(arguments.checkpoint or shipped("notes"), level="notes")
     prior = NotePrior.from_checkpoint(checkpoint.tensors, checkpoint.card)
     chorales = load_chorales(arguments.chorales)
-    train = [one.grid for one in chorales if one.split == "train"]
-    test = [one.grid for one in chorales if one.split == "test"][: arguments.pieces]
+    if arguments.split == "published":
+        chorales = published_split(chorales)
+    trained = checkpoint.card["data"].get("split", "tune")
+    if trained != arguments.split:
+        parser.error(f"the weights were trained with the split {trained}; add --split {trained}")
+    of = {split: [one.grid for one in chorales if one.split == split] for split in ("train", "valid", "test")}
+    parts = Parts(train=of["train"], valid=of["valid"], test=of["test"][: arguments.pieces])
+    print(f"{len(parts.train)} chorales in train, {len(parts.valid)} in valid, {len(parts.test)} rated")
     chosen, figures = arguments.only.split(","), dict[str, Any]()
     if "nll" in chosen:
-        figures["nll"] = likelihoods(prior, train, test, arguments.coconet, arguments.frames)
-        for name, (mean, error) in figures["nll"].items():
-            print(f"{name:40} {mean:7.3f} +- {error:.3f} nats a sixteenth", flush=True)
+        print(f"\nnats a frame, {arguments.frames} frames of each chorale, {ORDERINGS} orders")
+        figures["nll"] = likelihoods(prior, parts, arguments.coconet, arguments.frames)
+        show(figures["nll"], NLL_COLUMNS)
     if "harmony" in chosen:
-        made = harmonies(prior, train, test)
-        figures["harmony"] = {name: judged(grids, test) for name, grids in made.items()}
-        for name, one in figures["harmony"].items():
-            print(f"{name:40} " + "  ".join(f"{key} {value:.3g}" for key, value in one.items()), flush=True)
+        print("\nsopranos harmonised; parallels per 1000 moving pairs")
+        made = harmonies(prior, parts, arguments.coconet)
+        figures["harmony"] = {name: judged(grids, parts.test) for name, grids in made.items()}
+        show(figures["harmony"], HARMONY_COLUMNS)
+    if "sampling" in chosen:
+        print("\nways of sampling, parallels left in")
+        figures["sampling"] = samplings(prior, parts.test)
+        show(figures["sampling"], SAMPLING_COLUMNS)
     if "time" in chosen:
-        wall, cpu = sixteen_bars(prior, test[0])
+        wall, cpu = sixteen_bars(prior, parts.test[0])
         figures["time"] = {"wall_s": wall, "processor_s": cpu}
-        print(f"16 bars harmonised in {wall:.2f} s ({cpu:.2f} s of processor)", flush=True)
-    if "takes" in chosen and arguments.violinists is not None:
-        figures["takes"] = spread_of_takes(arguments.violinists)
-        for name, one in figures["takes"].items():
-            print(f"{name:20} between players {one['players']:8.3f}   between takes {one['takes']:8.3f}", flush=True)
+        print(f"\n16 bars of 4/4 harmonised in {wall:.2f} s ({cpu:.2f} s of processor)", flush=True)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

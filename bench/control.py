@@ -1,6 +1,6 @@
 """The control matrix: what each word of an edit does to the sound, on every instrument.
 
-    python -m bench.control [--instruments violin,flute] [--values 5] [--json]
+    python -m bench.control [--instruments violin,flute] [--values 5] [--notes 60] [--json]
 
 For every instrument a note of 1.6 s in the middle of its range is played once for each value of each attribute, spread
 over the 5-95 % range of what the prior draws for that instrument; values are set by ``Selection.edit``, the sound is
@@ -9,9 +9,12 @@ rendered dry, and measured from the audio alone (``bench.measures``, ``bench.pit
 * **r** and **slope** of measured against asked (slope 1 is exact); over instruments the median and the worst;
 * **leak**: how much the other measured attributes move along with it, from one end of its sweep to the other, as a
   share of their own 5-95 % range; the largest of them, median over instruments;
+* **cross**: the largest |r| with what else is measured when all attributes are drawn at once, each on its own and
+  evenly over its range, for ``--notes`` notes; and r of the attribute itself in the same notes. Chance alone gives
+  about 0.1 for 60 notes;
 * asked-for vibrato: error of rate (Hz) and extent (cents), medians;
-* articulation: sounding length of staccato over plain; level dip between two notes of the same line, slurred, plain
-  (attacked anew) and detache;
+* articulation, instrument by instrument: sounding length of staccato over plain; level dip between two notes of the
+  same line, slurred, plain (attacked anew) and detache;
 * the paper's round trip: attributes on its 0-1 scales to parameters and back (60 partials, 65 bands, 16 kHz), RMSE.
 """
 
@@ -38,11 +41,14 @@ Array = NDArray[np.float64]
 RATE = 48_000
 LENGTH_S = 1.6
 SPACE_S = 4.0
-SWEPT = ("level_db", "brightness", "fluctuation_db", "attack_s", "release_s", "attack_noise_db", "vibrato_cents",
-         "vibrato_rate_hz", "vibrato_delay_s", "tuning_cents", "timing_s", "length_ratio")
+SWEPT = ("level_db", "brightness", "fluctuation_db", "peak_position", "attack_s", "release_s", "attack_noise_db",
+         "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s", "tuning_cents", "timing_s", "length_ratio")
 DRAWS = 24
 SOUNDING_DB = -20.0
 """A note sounds while its 10 ms level is this near to its top: long notes of strings taper well before they end."""
+SLOW_ATTACK_S = 0.06
+"""Of the notes on which the noise of the attack is swept: what a tone that speaks in a few milliseconds spreads over
+the spectrum cannot be told from noise (partials alone then measure -16 dB on the saxophone, -47 dB with this)."""
 VIBRATO_RANGE_CENTS = (8.0, 60.0)
 """Swept on every instrument alike: players of some never play it, and a hand may all the same."""
 
@@ -73,7 +79,8 @@ def measured(audio: Array, note: Note) -> dict[str, float]:
     contour = measures.level_contour(part, RATE, 0.01, 0.03)
     first, last = int((times.onset_s + 0.16) / 0.01), int((times.offset_s - 0.16) / 0.01)
     result = {
-        "level_db": body, "fluctuation_db": float(np.std(contour[first:last])) if last > first + 5 else float("nan"),
+        "level_db": body, "peak_position": _highest(contour, times),
+        "fluctuation_db": float(np.std(contour[first:last])) if last > first + 5 else float("nan"),
         "attack_s": times.attack_s, "release_s": times.release_s, "timing_s": times.onset_s - before,
         "length_ratio": (times.offset_s - before) / note.duration,
         "attack_noise_db": pitch.attack_noise(part, RATE, note.pitch, times.onset_s, times.body_db)}
@@ -84,7 +91,7 @@ def measured(audio: Array, note: Note) -> dict[str, float]:
                                        "tuning_cents"), float("nan"))
     a, b = round((times.onset_s + 0.02) * 250), round((times.offset_s - 0.02) * 250)
     cents = 1200 * np.log2(track.f0_hz[a:b] / pitch.hz_of(note.pitch))
-    found = pitch.vibrato(cents)
+    found = pitch.vibrato(cents, turning=True)
     sixth = len(cents) // 6
     partials = pitch.partial_levels(part, RATE, track)[a:b]
     return result | {
@@ -92,6 +99,12 @@ def measured(audio: Array, note: Note) -> dict[str, float]:
         "tuning_cents": float(np.mean(cents[sixth:len(cents) - sixth])),
         "vibrato_cents": found.extent_cents if found.present else 0.0, "vibrato_rate_hz": found.rate_hz,
         "vibrato_delay_s": found.delay_s}
+
+
+def _highest(contour: Array, times: measures.NoteTimes) -> float:
+    """Place of the highest 10 ms level in the note, 0 to 1."""
+    first, last = round(times.onset_s / 0.01), max(round(times.offset_s / 0.01), round(times.onset_s / 0.01) + 1)
+    return float((np.argmax(contour[first:last]) + 0.5) / (last - first))
 
 
 def ranges(performer: md.Performer, instrument: str) -> dict[str, tuple[float, float]]:
@@ -124,6 +137,8 @@ def sweep(performer: md.Performer, instrument: str, values: int) -> dict[str, di
             chosen = state.select(notes=f"n{index}")
             if name.startswith("vibrato"):
                 chosen = chosen.edit("vibrato=25c")
+            elif name == "attack_noise_db":
+                chosen = chosen.edit(f"attack={SLOW_ATTACK_S}s")
             state = chosen.edit(f"{name}={float(value)!r}{'oct' if name == 'brightness' else ''}").performance
         audio = sound(performer, state)
         rows = [measured(audio, note) for note in state.score.parts[0].notes]
@@ -148,6 +163,29 @@ def sweep(performer: md.Performer, instrument: str, values: int) -> dict[str, di
             "r": r, "slope": slope, "leak": leaks.get(worst, float("nan")), "leak_into": worst,
             "error": float(np.nanmedian(np.abs(got - asked))), "asked": asked.tolist(), "got": got.tolist()}
     return result
+
+
+def matrix(performer: md.Performer, instrument: str, count: int) -> dict[str, dict[str, float]]:
+    """Asked attribute → measured attribute → Pearson r, of notes whose attributes are all drawn at once."""
+    wide = ranges(performer, instrument)
+    random = np.random.default_rng(7)
+    # a Latin square: each attribute takes evenly spread values, in an order of its own
+    asked = {name: np.interp((random.permutation(count) + 0.5) / count, (0.0, 1.0), wide[name]) for name in SWEPT}
+    state: md.Performance = performer.perform(line(instrument, count), seed=5, temperature=0.0)
+    for index in range(count):
+        texts = [f"{name}={float(asked[name][index])!r}{'oct' if name == 'brightness' else ''}" for name in SWEPT]
+        state = state.select(notes=f"n{index}").edit(*texts).performance
+    audio = sound(performer, state)
+    rows = [measured(audio, note) for note in state.score.parts[0].notes]
+    found: dict[str, dict[str, float]] = {}
+    for name in SWEPT:
+        found[name] = {}
+        for other in SWEPT:
+            got = np.array([row[other] for row in rows])
+            known = np.isfinite(got)
+            spread = known.sum() >= 8 and np.ptp(got[known]) > 1e-9 and np.ptp(asked[name]) > 0
+            found[name][other] = float(np.corrcoef(asked[name][known], got[known])[0, 1]) if spread else float("nan")
+    return found
 
 
 def joints(performer: md.Performer, instrument: str) -> dict[str, float]:
@@ -214,8 +252,16 @@ def round_trip(performer: md.Performer, instrument: str) -> dict[str, float]:
         f"bias of {name}": float(np.mean(found)) for name, found in errors.items()}
 
 
+def _cross(matrices: Mapping[str, Mapping[str, Mapping[str, float]]], name: str) -> tuple[float, float, str]:
+    """(r with itself, largest |r| with another, which), medians over instruments."""
+    table = {other: float(np.nanmedian([item[name][other] for item in matrices.values()])) for other in SWEPT}
+    worst = max((other for other in SWEPT if other != name), key=lambda other: abs(np.nan_to_num(table[other])))
+    return table[name], table[worst], worst
+
+
 def report(sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]], others: Mapping[str, Mapping[str, float]],
-           trips: Mapping[str, Mapping[str, float]]) -> str:
+           trips: Mapping[str, Mapping[str, float]],
+           matrices: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     """All tables as text."""
     lines = [f"{len(sweeps)} instruments", "",
              f"{'attribute':18}{'r median':>10}{'r worst':>9}{'':>16}{'slope':>8}{'error':>9}{'leak':>7}  into"]
@@ -231,10 +277,20 @@ def report(sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]], others: Mappin
         lines.append(f"{name:18}{np.median(list(r.values())):10.3f}{r[worst]:9.3f} {worst:15}"
                      f"{np.nanmedian(slopes):8.2f}{np.nanmedian([i[name]['error'] for i in sweeps.values()]):9.3f}"
                      f"{np.nanmedian(leaks):7.2f}  {often}")
-    lines += ["", "articulation by edit: median (lowest, highest) over instruments"]
-    for name in next(iter(others.values())):
-        values = [item[name] for item in others.values()]
-        lines.append(f"{name:30}{np.median(values):8.2f} ({min(values):.2f}, {max(values):.2f})")
+    if matrices:
+        lines += ["", "all attributes drawn at once: r with itself, and the largest with another; medians"]
+        for name in SWEPT:
+            own, most, other = _cross(matrices, name)
+            lines.append(f"{name:18}{own:10.3f}{most:+9.2f}  {other}")
+    heads = "".join(f"{name.replace('vibrato_', 'v_')[:11]:>12}" for name in SWEPT)
+    lines += ["", "r by instrument", f"{'':16}{heads}"]
+    for instrument, item in sweeps.items():
+        lines.append(f"{instrument:16}" + "".join(f"{item[name]['r']:12.3f}" for name in SWEPT))
+    kinds = list(next(iter(others.values())))
+    lines += ["", "articulation by edit", f"{'':16}" + "".join(f"{kind:>28}" for kind in kinds)]
+    for instrument, found in others.items():
+        lines.append(f"{instrument:16}" + "".join(f"{found[kind]:28.2f}" for kind in kinds))
+    lines.append(f"{'median':16}" + "".join(f"{np.median([f[kind] for f in others.values()]):28.2f}" for kind in kinds))
     lines += ["", "round trip on the paper's scales, RMSE (mean error); 0.19 in the paper over all six"]
     for name in views.PAPER:
         errors = [item[name] for item in trips.values()]
@@ -250,17 +306,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--instruments", default=",".join(INSTRUMENTS))
     parser.add_argument("--values", type=int, default=5)
+    parser.add_argument("--notes", type=int, default=60, help="of the matrix; 0 leaves it out")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     performer = md.Performer(device="cpu", workers=1)
-    sweeps, others, trips = {}, {}, {}
+    sweeps, others, trips, matrices = {}, {}, {}, {}
     for name in options.instruments.split(","):
         trips[name] = round_trip(performer, name)
         others[name] = joints(performer, name)
         sweeps[name] = sweep(performer, name, options.values)
+        if options.notes:
+            matrices[name] = matrix(performer, name, options.notes)
         print(f"{name} done", file=sys.stderr, flush=True)
-    print(json.dumps({"sweeps": sweeps, "articulation": others, "round_trip": trips}, indent=1) if options.json
-          else report(sweeps, others, trips))
+    print(json.dumps({"sweeps": sweeps, "articulation": others, "round_trip": trips,
+                      "matrix": matrices}, indent=1) if options.json else report(sweeps, others, trips, matrices))
     return 0
 
 

@@ -90,11 +90,12 @@ class Autocorrelation:
 def autocorrelation(work: Array, low_hz: float, high_hz: float) -> Autocorrelation:
     """Of audio at the work rate. The window is three periods of ``low_hz``, 30 ms at least; lags reach one of them.
 
-    Lags are interpolated (band-limited) to 12 a period of ``high_hz``: on a coarse grid a high note's first peak falls
-    between the lags, looks lower than its second, and the note an octave too low.
+    Lags are interpolated (band-limited) to 12 a period of ``high_hz``, 4 a sample at least: on a coarse grid the first
+    peak of a high note, or of one with strong high partials, falls between the lags, looks lower than its second, and
+    the note an octave too low.
     """
     size = int(max(0.03, 3.0 / low_hz) * WORK_RATE)
-    finer = int(np.ceil(12 * high_hz / WORK_RATE))
+    finer = max(4, int(np.ceil(12 * high_hz / WORK_RATE)))
     lags = finer * min(size - 1, int(np.ceil(WORK_RATE / low_hz * 1.04)) + 2)
     hop = int(_COARSE_S * WORK_RATE)
     padded = np.pad(work, (size // 2, size))
@@ -325,13 +326,19 @@ def _smooth(values: Array, frames: int) -> Array:
     return np.asarray(np.convolve(padded, window / window.sum(), "valid")[:len(values)])
 
 
-def vibrato(cents: Array, frame_rate: float = FRAME_RATE) -> Vibrato:
+def vibrato(cents: Array, frame_rate: float = FRAME_RATE, *, turning: bool = False) -> Vibrato:
     """Vibrato in a note's f0 contour in cents (any constant offset), as ``playing.md`` defines it.
 
     Windows of 0.45 s show vibrato where their spectrum peaks between 3.25 and 8.95 Hz, the sinusoid there is 6 cents
     or more, and that peak's main lobe holds 55 % of the power from 1.5 to 20 Hz. The note has vibrato when such
     windows cover half of it or 0.6 s. Extent: median half peak to trough of the half cycles in those windows. Delay:
     from the start to where the first half cycle that reaches half of the largest extent began.
+
+    Args:
+        cents: of the note; [T].
+        frame_rate: of the contour.
+        turning: that half cycle counts only where the next one, back to the other side, is as large: the way a player
+            comes from below into a note is then not taken for the beginning of the vibrato.
     """
     size = int(VIBRATO_WINDOW_S * frame_rate)
     if len(cents) < size:
@@ -377,7 +384,10 @@ def vibrato(cents: Array, frame_rate: float = FRAME_RATE) -> Vibrato:
     extent = float(np.median(heights[inside])) if inside.any() else float("nan")
     # A little over half: the way from rest to the first peak is half of the way from peak to trough. A swing that
     # starts at rest starts half a cycle before the middle of its first way from peak to trough.
-    strong = np.flatnonzero(heights >= 0.6 * np.percentile(heights[inside], 90)) if inside.any() else []
+    large = heights >= 0.6 * np.percentile(heights[inside], 90) if inside.any() else np.zeros(len(heights), dtype=bool)
+    if turning:
+        large[:-1] &= large[1:]
+    strong = np.flatnonzero(large)
     delay = max(0.0, float(middles[strong[0]] / frame_rate) - 0.5 / rate) if len(strong) else float("nan")
     return Vibrato(present=True, rate_hz=rate, extent_cents=extent, delay_s=delay)
 

@@ -1,8 +1,8 @@
 """Single notes of all sixteen instruments against the real clips: ours, FluidSynth's and another real take's.
 
-    python bench/single_notes.py --data DATA [--most 25] [--json OUT.json]
+    python bench/single_notes.py --data DATA [--split valid] [--most 25] [--json OUT.json]
 
-Every plain note of the test split (or ``--most`` an instrument, evenly over pitch) is asked for at the pitch the clip
+Every plain note of the split (or ``--most`` an instrument, evenly over pitch) is asked for at the pitch the clip
 really sounds. An instrument passes where ours is, on both measures, at most 0.6 of FluidSynth's or 1.15 of another real
 take's, and never above FluidSynth's.
 """
@@ -67,11 +67,13 @@ def passes(ours: Pair | None, sampler: Pair | None, take: Pair | None) -> bool |
     return near and all(a <= b for a, b in zip(ours, sampler))
 
 
-def measure(library: clips.Library, chain: Chain, most: int | None) -> dict[str, dict[str, Pair | int | None]]:
+def measure(
+    library: clips.Library, chain: Chain, most: int | None, split: str = "test"
+) -> dict[str, dict[str, Pair | int | None]]:
     """Medians per instrument: ``ours``, ``fluidsynth``, ``take`` as (warped, sustain), and how many ``clips``."""
     wanted = []
     for name in clips.FAMILIES:
-        found = sorted(library.select(split="test", instrument=name, styles=clips.PLAIN_STYLES),
+        found = sorted(library.select(split=split, instrument=name, styles=clips.PLAIN_STYLES),
                        key=lambda clip: (clip.label, clip.file))
         wanted += clips.spread_evenly(found, most or len(found))
     cases = []
@@ -135,12 +137,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="folder for measured pitches (default: %(default)s)")
     parser.add_argument("--expression", type=Path, help="checkpoint to use in place of the shipped one")
     parser.add_argument("--synthesis", type=Path, help="checkpoint to use in place of the shipped one")
+    parser.add_argument("--split", choices=("test", "valid"), default="test",
+                        help="decisions are made on valid notes, figures given on test notes (default: %(default)s)")
     parser.add_argument("--most", type=int, help="notes an instrument at most (default: all)")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write the figures here")
     options = parser.parse_args(arguments)
     started = time.perf_counter()
     library = clips.Library(options.data, options.cache)
-    figures = measure(library, Chain(options.expression, options.synthesis), options.most)
+    figures = measure(library, Chain(options.expression, options.synthesis), options.most,
+                      options.split)
     library.save()
     passed = print_table(figures)
     print(f"{passed} of {len(figures)} pass; {REACHED} must. {time.perf_counter() - started:.0f} s")

@@ -2,7 +2,8 @@
 
     python -m bench.timing [FILES …] [--json] [--limit-s 20]
 
-Per file: onsets of re-attacked notes (first rise to 25 dB below the note's top) against MIDI + ``timing_s``; with
+Per file: onsets of re-attacked notes (first rise to 25 dB below the note's top, in the stem; where the note before
+still rings there, in the sound of the note's own segment) against MIDI + ``timing_s``; with
 ``tuning_cents`` and vibrato 0, note centres against note + bend; octave errors; rests that are not digital silence; and
 the end of the last note. Without FILES, the files of ``bench.files`` are made and measured. Notes that sound together
 with others of their part, or are shorter than 0.12 s, cannot be told apart in its stem and are left out, and counted.
@@ -29,7 +30,7 @@ from bench import pitch
 from mididdsp.expression.curves import PartCurves
 from mididdsp.notes.types import PlannedNote
 from mididdsp.notes.voices import plan_part
-from mididdsp.synthesis.render import render_stream
+from mididdsp.synthesis.render import render_segment, render_stream
 
 RATE = 48_000
 ONSET_BAR_S = 0.015
@@ -78,6 +79,7 @@ def measure_part(performer: md.Performer, performance: md.Performance, params: m
     level = level_db(audio)
     curves = PartCurves(performance.curves, part, performance.expressions)
     planned = sorted((item for chain in plan_part(part).chains for item in chain.notes), key=lambda item: item.onset)
+    begins = {segment.note_ids[0]: segment for segment in params.segments}
     onsets: list[float] = []
     cents: list[float] = []
     octaves = left_out = 0
@@ -88,8 +90,16 @@ def measure_part(performer: md.Performer, performance: md.Performance, params: m
             continue
         expression = performance.expressions[item.note.id]
         expected = max(0.0, item.onset + expression.timing_s)
-        if not item.joined and not _ringing(planned, index, performance):
-            error = onset_error_s(level, expected, max(expected + 0.05, item.offset))
+        if not item.joined:
+            until = max(expected + 0.05, item.offset)
+            error = None if _ringing(planned, index, performance) else onset_error_s(level, expected, until)
+            own = begins.get(item.note.id)
+            if own is not None and (error is None or error < -ONSET_BAR_S):  # it was the note before that was heard
+                first, alone = render_segment(own, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE,
+                                              seed=params.seed)
+                sound = np.concatenate([np.zeros(max(0, first)), alone[max(0, -first):].astype(np.float64)])
+                error = onset_error_s(level_db(sound[max(0, first - RATE):]), expected - max(0, first - RATE) / RATE,
+                                      until - max(0, first - RATE) / RATE)
             if error is not None:
                 onsets.append(error)
         ratio = 1.0 if item.leads or expression.length_ratio is None else expression.length_ratio

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mididdsp.files import atomic_path
+from mididdsp.user_data import instrument_path, learned_names
 
 if TYPE_CHECKING:
     import torch
 
-LEVELS = ("notes", "expression", "synthesis")
-"""The levels that have a model."""
+LEVELS = ("notes", "expression", "synthesis", "autoencoder")
+"""What has a model: the three levels, and the autoencoder that stands beside the synthesis level."""
 
 VERSION = 1
 """Of the form of checkpoints; a file with a higher one is refused."""
@@ -161,7 +162,7 @@ def read_card(path: str | Path, *, level: str | None = None) -> dict[str, Any]:
 
 
 def shipped(level: str) -> Path:
-    """The folder of the weights in the package for ``notes``, ``expression`` or ``synthesis``.
+    """The folder of the weights in the package for ``notes``, ``expression``, ``synthesis`` or ``autoencoder``.
 
     Raises:
         ValueError: there is no such level.
@@ -177,9 +178,9 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """What ``--checkpoint NAME|FILE`` means: a name of the package's weights, else a folder or file.
+    """What ``--checkpoint NAME|FILE`` means: a name of the package's weights or of a learned instrument, else a path.
 
-    A shipped name wins over a folder of that name; write ``./notes`` for the folder.
+    A name wins over a folder of that name; write ``./notes`` for the folder.
 
     Raises:
         CheckpointError: it is neither.
@@ -187,11 +188,15 @@ def resolve(name_or_path: str | Path) -> Path:
     if str(name_or_path) in shipped_names():
         return _WEIGHTS / str(name_or_path)
     path = Path(name_or_path)
+    if path.name == str(name_or_path) and (instrument_path(path.name) / MODEL_FILE).is_file():
+        return instrument_path(path.name)
     if not path.exists():
         names = ", ".join(shipped_names()) or "none"
+        own = ", ".join(learned_names())
         raise CheckpointError(
             f"there is no checkpoint {str(name_or_path)!r}; "
-            f"give a name from the package ({names}) or the path of a folder with {MODEL_FILE}"
+            f"give a name from the package ({names}){f' or of yours ({own})' if own else ''} or the path of a folder "
+            f"with {MODEL_FILE}"
         )
     _model_file(path)
     return path

@@ -14,7 +14,21 @@ from typing import Any, NoReturn
 
 import click
 
-from mididdsp.commands import about, compose, edit, interchange, perform, plot, render, train
+from mididdsp.commands import (
+    about,
+    analyze,
+    compose,
+    edit,
+    interchange,
+    learn,
+    perform,
+    plot,
+    prepare,
+    render,
+    room,
+    train,
+    transfer,
+)
 from mididdsp.commands.common import FAILED, STOPPED, WRONG_CALL, WorkError, sentence
 
 
@@ -32,7 +46,11 @@ for command in (
     interchange.export,
     interchange.import_,
     compose.compose,
-    train.prepare,
+    transfer.transfer,
+    analyze.analyze,
+    prepare.prepare,
+    learn.learn,
+    room.room,
     train.train,
     about.instruments,
     about.version,

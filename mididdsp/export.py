@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from mididdsp.expression.export import write_performance_midi
-from mididdsp.expression.interchange import LINE_SUFFIXES, line_of, part_of, write_line
+from mididdsp.expression.line_files import LINE_SUFFIXES, write_line
+from mididdsp.expression.lines import line_of, part_of
 from mididdsp.expression.types import Performance
 from mididdsp.notes.voices import plan_part
 from mididdsp.notes.writing import midi_file

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mididdsp.expression.articulation import RULES, Rules, articulated, swell
 from mididdsp.expression.controllers import Handwork, handwork
-from mididdsp.expression.types import ATTRIBUTES, Curve, NoteExpression, Performance
+from mididdsp.expression.types import ATTRIBUTES, NOTE_ATTRIBUTES, Curve, NoteExpression, Performance
 from mididdsp.notes.alignment import Match, align
 from mididdsp.notes.types import Note, Part, PartPlan, Score
 from mididdsp.notes.voices import plan_part
@@ -80,7 +80,7 @@ def first(
             played = {*hand.given.get(note.id, ()), *hand.moves.get(note.id, ())}
             if decided or played:
                 origins[note.id] = {name: "controller" if name in played else "score"
-                                    for name in ATTRIBUTES if name in decided or name in played}
+                                    for name in NOTE_ATTRIBUTES if name in decided or name in played}
             swells += _swells(part, note, rules)
     controllers = [curve for hand in hands.values() for curve in hand.curves]
     return Performance(score=score, expressions=expressions, origins=origins, seed=seed, temperature=temperature,
@@ -220,7 +220,7 @@ def revised(
         played = {*hand.given.get(own, ()), *hand.moves.get(own, ())}
         decided_names = {*moved, *hints.get(note_id, ()), *played}
         if decided_names:
-            origins[note_id] = {name: "controller" if name in played else "score" for name in ATTRIBUTES
+            origins[note_id] = {name: "controller" if name in played else "score" for name in NOTE_ATTRIBUTES
                                 if name in decided_names}
     drawn_curves, lost = _carried_curves(old, score, matched, alignment.parts)
     asked = [curve for curve in curves if curve.note_id is None or curve.note_id not in matched

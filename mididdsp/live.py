@@ -141,8 +141,8 @@ class Live:
         names = [(part.name, part.instrument) for part in performance.score.parts if part.notes]
         gain = performance.mix.gain_db
         same_gain = gain is None or gain in (self._gain_db, self.gain_db)
-        same_draws = (performance.seed, performance.temperature) == (
-            self._performance.seed, self._performance.temperature)
+        same_draws = (performance.seed, performance.temperature, performance.a4_hz) == (
+            self._performance.seed, self._performance.temperature, self._performance.a4_hz)
         if names != [(name, state.part.instrument) for name, state in self._parts.items()] or not (
                 same_gain and same_draws):
             if gain is not None:

@@ -27,7 +27,7 @@ from mididdsp.expression.controllers import controller_pan, handwork
 from mididdsp.expression.curves import PartCurves
 from mididdsp.expression.document import load_performance
 from mididdsp.expression.edit import Selection
-from mididdsp.expression.quantities import named
+from mididdsp.expression.quantities import EditError, named
 from mididdsp.expression.types import ATTRIBUTES, Curve, Mix, NoteExpression, PartMix, Performance
 from mididdsp.instruments import seats
 from mididdsp.live import Live
@@ -35,17 +35,20 @@ from mididdsp.notes.midi import MidiError, MidiReading, read_midi
 from mididdsp.notes.score import ScoreReading, read_score
 from mididdsp.notes.types import Chain, Part, PartPlan, Score
 from mididdsp.notes.voices import plan_part
-from mididdsp.parallel import available_cores
+from mididdsp.parallel import available_cores, one_torch_thread
 from mididdsp.rendering import PartSource, RenderError, Rendering
 from mididdsp.sections import play_section
 from mididdsp.synthesis.document import SynthFile, open_synth
+from mididdsp.synthesis.drawn import with_drawn
 from mididdsp.synthesis.types import Segment, SynthParams
 from mididdsp.units import FRAME_RATE
 
 if TYPE_CHECKING:
+    from mididdsp.expression.adjustment import AdjustedExpression, Adjustment
     from mididdsp.expression.generator import ExpressionGenerator
     from mididdsp.notes.compose import Take
     from mididdsp.notes.generator import NotePrior
+    from mididdsp.synthesis.ensemble import EnsembleGenerator
     from mididdsp.synthesis.generator import SynthesisGenerator
 
 Reading = MidiReading | ScoreReading
@@ -76,13 +79,23 @@ class Creation:
     rendering: Rendering
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysed:
+    """What ``Performer.analyze`` heard: notes and how each is played, the sound itself, and what there is to know."""
+
+    performance: Performance
+    params: SynthParams
+    messages: tuple[str, ...]
+
+
 class Performer:
     """Notes to sound, level by level.
 
     Args:
         notes: checkpoint of the prior over notes: a name from the package or a path; None is the shipped one.
         expression: the same for the expression generator.
-        synthesis: the same for the synthesis generator.
+        synthesis: the same for the synthesis generator; or several of them, learned instruments that play their own
+            parts (``mididdsp learn``).
         device: ``cpu``, ``cuda`` or ``auto`` (the GPU where there is one).
         workers: processes that render parts side by side; None is one per core. The result does not depend on it.
 
@@ -95,7 +108,7 @@ class Performer:
         *,
         notes: str | os.PathLike[str] | None = None,
         expression: str | os.PathLike[str] | None = None,
-        synthesis: str | os.PathLike[str] | None = None,
+        synthesis: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         device: str = "auto",
         workers: int | None = None,
     ) -> None:
@@ -110,7 +123,10 @@ class Performer:
                 raise ValueError("there is no CUDA device here; choose auto or cpu")
         self.device = device
         self.workers = workers or available_cores()
-        self._checkpoints = {"notes": notes, "expression": expression, "synthesis": synthesis}
+        self._checkpoints = {"notes": notes, "expression": expression}
+        self._synthesis = ([] if synthesis is None else [synthesis] if isinstance(synthesis, (str, os.PathLike))
+                           else list(synthesis))
+        self._manners: dict[str, Adjustment] | None = None
         self._models: dict[str, Any] = {}
         self._hashes: dict[str, str] = {}
         self._loading = threading.Lock()
@@ -124,20 +140,31 @@ class Performer:
         return model
 
     @property
-    def expression_generator(self) -> ExpressionGenerator:
-        """The model of how notes are played."""
+    def expression_generator(self) -> ExpressionGenerator | AdjustedExpression:
+        """The model of how notes are played, with the manner of learned instruments' players."""
         from mididdsp.expression.generator import ExpressionGenerator
 
         model: ExpressionGenerator = self._model("expression", ExpressionGenerator)
-        return model
+        if not self._synthesis:
+            return model
+        from mididdsp.expression.adjustment import AdjustedExpression
+        from mididdsp.learned import adjustments
+
+        if self._manners is None:
+            self._manners = adjustments(self._synthesis)
+        return AdjustedExpression(model, self._manners) if self._manners else model
 
     @property
-    def synthesis_generator(self) -> SynthesisGenerator:
+    def synthesis_generator(self) -> SynthesisGenerator | EnsembleGenerator:
         """The model of what instruments do."""
-        from mididdsp.synthesis.generator import SynthesisGenerator
+        from mididdsp.learned import open_synthesis
 
-        model: SynthesisGenerator = self._model("synthesis", SynthesisGenerator)
-        return model
+        with self._loading:
+            if "synthesis" not in self._models:
+                self._models["synthesis"], self._hashes["synthesis"] = open_synthesis(
+                    self._synthesis, self._torch_device())
+            model: SynthesisGenerator | EnsembleGenerator = self._models["synthesis"]
+            return model
 
     def _model(self, level: str, kind: Any) -> Any:
         with self._loading:
@@ -198,7 +225,7 @@ class Performer:
 
     def perform(
         self, source: Source, *, seed: int = 0, temperature: float = 1.0, rules: Rules | None = None,
-        controllers: str | os.PathLike[str] | ControllerMap = DEFAULT,
+        controllers: str | os.PathLike[str] | ControllerMap = DEFAULT, a4_hz: float = 440.0,
     ) -> Performance:
         """Draw how every note is played.
 
@@ -209,6 +236,7 @@ class Performer:
             rules: what articulation marks do; None is the table of ``mididdsp.expression.articulation``.
             controllers: what MIDI controllers mean: a table, or the name or file of one
                 (``mididdsp.expression.controller_map``).
+            a4_hz: what A4 is tuned to.
 
         Returns:
             Expressions for all notes, articulated by their marks, the controllers as curves, and a seat in the mix for
@@ -234,6 +262,7 @@ class Performer:
         pans = seats([part.instrument for part in score.parts])
         return replace(
             performance,
+            a4_hz=a4_hz,
             checkpoints={"expression": self._hashes.get("expression", "")},
             mix=Mix(parts={part.name: _place(part, pan) for part, pan in zip(score.parts, pans)}),
         )
@@ -290,15 +319,73 @@ class Performer:
             rules: what articulation marks do.
 
         Raises:
-            EditError: a name is no attribute.
+            EditError: a name is no attribute, or one that no prior draws.
         """
         names = [named(name).attribute for name in attributes] or list(ATTRIBUTES)
+        undrawn = [name for name in names if name not in ATTRIBUTES]
+        if undrawn:
+            raise EditError(f"no player draws {', '.join(undrawn)}; set it by an edit, as {undrawn[0]}=none")
         if notes is None and isinstance(performance, Selection):
             notes = performance.chosen
         return interpretation.again(
             self.expression_generator, performance, attributes=names, notes=notes, seed=seed, temperature=temperature,
             rules=rules or RULES,
         )
+
+    def analyze(
+        self,
+        source: str | os.PathLike[str] | tuple[NDArray[np.float32], int],
+        *,
+        instrument: str = "auto",
+        notes: Score | None = None,
+        tracker: str = "own",
+    ) -> Analysed:
+        """Listen to a recording of one instrument that plays one note at a time.
+
+        Args:
+            source: an audio file, or (audio [N] or [channels, N], sample rate).
+            instrument: a name, or ``auto``: the one whose name, range and sound fit best.
+            notes: what is played, of one part, where it is known: it is aligned to the sound; None transcribes.
+            tracker: of pitch: ``own``, ``crepe`` or ``crepe-full``.
+
+        Returns:
+            The performance (notes, how each is played) and the synthesis parameters that give the recording back; both
+            can be rendered, edited and saved.
+
+        Raises:
+            AudioFileError: it cannot be read, is silent, or has no notes.
+            ValueError: there is no such instrument or tracker, or the notes have several parts.
+        """
+        from mididdsp.audio_stream import open_recording, recording_of
+        from mididdsp.listening import listen
+
+        if isinstance(source, tuple):
+            recording, name = recording_of(*source), "recording"
+        else:
+            recording, name = open_recording(source), sources.stem_of(Path(source))
+        listening = listen(
+            recording, part=name, instrument=instrument, tracker=tracker, given=notes,
+            prior=lambda: self.expression_generator,
+        )
+        params = listening.params()
+        return Analysed(performance=listening.performance(), params=params, messages=listening.messages)
+
+    def recast(self, performance: Performance, instruments: Mapping[str, str]) -> tuple[Performance, tuple[str, ...]]:
+        """Give a performance to other instruments; see ``mididdsp.recasting``.
+
+        Args:
+            performance: as it is.
+            instruments: part name, or ``*`` for all, to instrument.
+
+        Returns:
+            The new performance, and sentences about notes that an instrument cannot play.
+
+        Raises:
+            ValueError: there is no such part or instrument.
+        """
+        from mididdsp.recasting import recast
+
+        return recast(performance, instruments, self.expression_generator)
 
     def takes(self, source: Source, count: int, *, seed: int = 0, temperature: float = 1.0) -> tuple[Performance, ...]:
         """Several draws of the same notes, with seeds ``seed``, ``seed + 1`` and so on."""
@@ -365,7 +452,9 @@ class Performer:
         A part is held whole: about 0.2 MB a second for a violin. ``render`` needs no such room.
         """
         for part in self._part_sources(performance):
-            yield part.collect()
+            with one_torch_thread():  # as a render does: the last bit of a product hangs on the number of threads
+                params = part.collect()
+            yield params
 
     def render(
         self,
@@ -377,7 +466,7 @@ class Performer:
         start_s: float = 0.0,
         end_s: float | None = None,
         tail_s: float | None = None,
-        a4_hz: float = 440.0,
+        a4_hz: float | None = None,
         lufs: float | None = None,
         seed: int = 0,
         temperature: float = 1.0,
@@ -394,7 +483,7 @@ class Performer:
             start_s: where the file begins, s of the piece.
             end_s: where the music stops; None is its end.
             tail_s: sound after the music; None lasts until the room has died away.
-            a4_hz: pitch of A4; saved levels always hold 440.
+            a4_hz: pitch of A4; None is the performance's own, or what saved parameters were made with.
             lufs: loudness of the mix, as far as a true peak of -1 dBTP allows; None keeps the mix's own gain.
             seed: of the performance, where ``source`` is notes.
             temperature: of the performance, where ``source`` is notes.
@@ -407,6 +496,8 @@ class Performer:
         value, label = self._value(source, seed=seed, temperature=temperature)
         performance: Performance | None
         if isinstance(value, Performance):
+            if a4_hz is not None:
+                value = replace(value, a4_hz=a4_hz)
             parts, performance = self._part_sources(value), value
         else:
             performance = value.performance
@@ -449,9 +540,9 @@ class Performer:
 
         def play(state: Performance, plan: PartPlan) -> Iterator[Segment]:
             curves = PartCurves(state.curves, plan.part, state.expressions)
-            return generator.segments(
-                _by_start(plan, state.expressions), state.expressions, seed=state.seed, temperature=state.temperature,
-                curves=curves,
+            return _played(
+                generator, plan, state.expressions, curves, seed=state.seed, temperature=state.temperature,
+                a4_hz=state.a4_hz,
             )
 
         def stem(state: Performance, name: str) -> Iterator[NDArray[np.float32]]:
@@ -517,9 +608,9 @@ class Performer:
 
             def play(own: PartPlan, expressions: Mapping[str, NoteExpression], seed: int) -> Iterator[Segment]:
                 assert generator is not None
-                return generator.segments(
-                    _by_start(own, expressions), expressions, seed=seed, temperature=performance.temperature,
-                    curves=curves,
+                return _played(
+                    generator, own, expressions, curves, seed=seed, temperature=performance.temperature,
+                    a4_hz=performance.a4_hz,
                 )
 
             excerpt = _excerpt(plan, performance, start_s, end_s)
@@ -538,6 +629,7 @@ class Performer:
             seed=performance.seed,
             noise_edges_hz=generator.noise_edges_hz if generator is not None else (),
             frame_rate=FRAME_RATE,
+            a4_hz=performance.a4_hz,
             levels=partial(_levels, performance, plan.part),
         )
 
@@ -655,6 +747,21 @@ def _excerpt(plan: PartPlan, performance: Performance, start_s: float, end_s: fl
         return replace(plan, chains=())
     first, last = max(0, inside[0] - CONTEXT_CHAINS), inside[-1] + 1 + CONTEXT_CHAINS
     return replace(plan, chains=plan.chains[first:last])
+
+
+def _played(
+    generator: SynthesisGenerator | EnsembleGenerator, plan: PartPlan, expressions: Mapping[str, NoteExpression],
+    curves: PartCurves, *, seed: int, temperature: float, a4_hz: float,
+) -> Iterator[Segment]:
+    """The segments of a plan, by start time, with all that is drawn on its notes."""
+    plan = _by_start(plan, expressions)
+    segments = generator.segments(plan, expressions, seed=seed, temperature=temperature, curves=curves,
+                                  a4_hz=a4_hz)
+    for chain, segment in zip(plan.chains, segments):
+        onsets = [item.onset + expressions[item.note.id].timing_s for item in chain.notes]
+        last = chain.notes[-1]
+        length = (last.offset - last.onset) * (expressions[last.note.id].length_ratio or 1.0)
+        yield with_drawn(segment, onsets, last.onset + length, curves)
 
 
 def _by_start(plan: PartPlan, expressions: Mapping[str, NoteExpression]) -> PartPlan:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mididdsp.expression.curves import PartCurves, sample_curves
 from mididdsp.expression.types import NoteExpression, Performance
 from mididdsp.files import atomic_path
 from mididdsp.notes.types import Note, Part
@@ -52,6 +53,7 @@ def plot(
     title: str = "",
     start_s: float = 0.0,
     end_s: float | None = None,
+    part: str | None = None,
 ) -> Figure:
     """Draw a level.
 
@@ -62,6 +64,7 @@ def plot(
         title: drawn above.
         start_s: left end, s.
         end_s: right end, s; None is the end of the piece.
+        part: of a performance, the only one to draw; None is all.
 
     Returns:
         The figure.
@@ -72,7 +75,7 @@ def plot(
     if isinstance(value, (str, os.PathLike)):
         value = _load(Path(value))
     if isinstance(value, Performance):
-        figure = _performance_figure(value, start_s, end_s)
+        figure = _performance_figure(value, start_s, end_s, part)
     elif isinstance(value, SynthParams):
         figure = _synth_figure(value, start_s, end_s)
     elif isinstance(value, tuple) and len(value) == 2:
@@ -140,22 +143,35 @@ def _window(start_s: float, end_s: float | None, duration_s: float) -> tuple[flo
     return start_s, right
 
 
-def sounding_pitch(note: Note, expression: NoteExpression) -> tuple[_Float, _Float]:
-    """What a note's scalars say of its pitch: seconds [T] and MIDI numbers [T], with tuning and vibrato."""
+def sounding_pitch(
+    note: Note, expression: NoteExpression, curves: PartCurves | None = None
+) -> tuple[_Float, _Float]:
+    """What a note's values and the curves on it say of its pitch: seconds [T] and MIDI numbers [T].
+
+    Tuning, vibrato and what is drawn are in it; what the player adds of life is not.
+    """
     start = note.onset + expression.timing_s
     length = note.duration * (1.0 if expression.length_ratio is None else expression.length_ratio)
     count = max(2, int(round(length * PITCH_POINTS_PER_S)))
     since = np.linspace(0.0, length, count)
     cents = np.full(count, expression.tuning_cents)
     if expression.vibrato_cents > 0.0 and expression.vibrato_rate_hz is not None:
-        delay = expression.vibrato_delay_s or 0.0
-        phase = 2.0 * np.pi * expression.vibrato_rate_hz * (since - delay)
-        cents = cents + np.where(since >= delay, expression.vibrato_cents * np.sin(phase), 0.0)
+        begun = since - (expression.vibrato_delay_s or 0.0)
+        angle = 2.0 * np.pi * (expression.vibrato_rate_hz * begun + (expression.vibrato_phase or 0.0))
+        fade = expression.vibrato_fade_s
+        grown = (begun >= 0.0).astype(np.float64) if not fade else np.clip(begun / fade, 0.0, 1.0)
+        cents = cents + expression.vibrato_cents * grown * np.sin(angle)
+    drawn = None if curves is None else curves("pitch", note.id, start + since)
+    if drawn is not None:
+        cents = drawn[0] * cents + drawn[1]
     return start + since, note.pitch + cents / 100.0
 
 
-def _performance_figure(performance: Performance, start_s: float, end_s: float | None) -> Figure:
-    parts = [part for part in performance.score.parts if part.notes]
+def _performance_figure(performance: Performance, start_s: float, end_s: float | None, name: str | None) -> Figure:
+    parts = [part for part in performance.score.parts if part.notes and name in (None, part.name)]
+    if name is not None and not parts:
+        known = ", ".join(part.name for part in performance.score.parts if part.notes)
+        raise ValueError(f"there is no part {name!r} with notes; the parts are {known}")
     left, right = _window(start_s, end_s, performance.score.duration)
     rows = 1 + len(LANES)
     figure = _figure(max(1, len(parts)) * (2.4 + 0.7 * len(LANES)), right - left)
@@ -177,12 +193,13 @@ def _roll(axis: Any, part: Part, notes: list[Note], performance: Performance, fi
     from matplotlib.collections import LineCollection, PolyCollection
 
     boxes, levels, lines = [], [], []
+    curves = PartCurves(performance.curves, part, performance.expressions)
     for note in notes:
         expression = performance.expressions[note.id]
         low, high = note.pitch - 0.45, note.pitch + 0.45
         boxes.append([(note.onset, low), (note.offset, low), (note.offset, high), (note.onset, high)])
         levels.append(expression.level_db)
-        times, pitch = sounding_pitch(note, expression)
+        times, pitch = sounding_pitch(note, expression, curves)
         lines.append(np.stack([times, pitch], axis=1))
     collection = PolyCollection(boxes, array=np.asarray(levels), cmap="viridis", alpha=0.55, edgecolors="none")
     collection.set_clim(-60.0, -10.0)
@@ -219,7 +236,6 @@ def _lane(
 
 
 def _curve_lane(axis: Any, performance: Performance, part: Part, left: float, right: float) -> None:
-    from mididdsp.expression.curves import sample_curves
 
     if not any(curve.part == part.name and curve.target != "pitch" for curve in performance.curves):
         return

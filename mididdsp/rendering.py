@@ -37,7 +37,7 @@ from mididdsp.mix import (
     placed,
     room_response,
 )
-from mididdsp.parallel import computed_ahead, cpu_seconds
+from mididdsp.parallel import computed_ahead, cpu_seconds, one_torch_thread
 from mididdsp.report import PartReport, Report
 from mididdsp.rooms import BLOCK, blocks_of
 from mididdsp.sections import DESKS, by_desk, desk_of, desk_pans
@@ -79,6 +79,7 @@ class PartSource:
         noise_edges_hz: of its segments.
         seed: of its noise.
         frame_rate: of its segments.
+        a4_hz: what A4 is tuned to in its segments.
         levels: called, gives (level in dB re full scale, seconds) of each note: what the gain is estimated from.
     """
 
@@ -91,6 +92,7 @@ class PartSource:
     noise_edges_hz: tuple[float, ...]
     seed: int
     frame_rate: float = FRAME_RATE
+    a4_hz: float = 440.0
     levels: Callable[[], Sequence[tuple[float, float]]]
     players: int = 1
 
@@ -120,6 +122,7 @@ class PartSource:
             noise_edges_hz=params.noise_edges_hz,
             seed=params.seed,
             frame_rate=params.frame_rate,
+            a4_hz=params.a4_hz,
             levels=lambda: [_segment_level(segment, params.frame_rate) for segment in params],
         )
 
@@ -131,6 +134,7 @@ class PartSource:
             noise_edges_hz=params.noise_edges_hz,
             seed=params.seed,
             frame_rate=params.frame_rate,
+            a4_hz=params.a4_hz,
             instrument=params.instrument,
         )
 
@@ -143,6 +147,7 @@ class PartSource:
             noise_edges_hz=self.noise_edges_hz,
             frame_rate=self.frame_rate,
             seed=self.seed,
+            a4_hz=self.a4_hz,
         )
 
 
@@ -159,7 +164,7 @@ class Rendering:
         start_s: where the audio begins, s of the piece.
         end_s: where the music stops; None is its end.
         tail_s: sound after the music; None lasts until the rooms have died away.
-        a4_hz: pitch of A4; segments hold 440.
+        a4_hz: pitch of A4; None is what each part's segments are tuned to.
         lufs: loudness of the mix, as far as the true peak allows; None keeps the gain of the mix, or estimates one.
         workers: processes or threads; no bit of the result depends on it.
 
@@ -180,7 +185,7 @@ class Rendering:
         start_s: float = 0.0,
         end_s: float | None = None,
         tail_s: float | None = None,
-        a4_hz: float = 440.0,
+        a4_hz: float | None = None,
         lufs: float | None = None,
         workers: int = 1,
     ) -> None:
@@ -196,7 +201,7 @@ class Rendering:
             raise ValueError(f"the sample rate is {sample_rate} Hz; it must be from 1000 to 384000")
         if tail_s is not None and not tail_s >= 0:
             raise ValueError(f"the tail is {tail_s} s; it must be 0 or more")
-        if not 100.0 <= a4_hz <= 1_000.0:
+        if a4_hz is not None and not 100.0 <= a4_hz <= 1_000.0:
             raise ValueError(f"A4 is {a4_hz} Hz; it must be from 100 to 1000")
         self.parts = tuple(parts)
         self.name = name
@@ -237,7 +242,8 @@ class Rendering:
             return None
         gain_db = self._gain_db if self._report is None else self._report.gain_db
         places = {**self._performance.mix.parts, **self._places}
-        return replace(self._performance, mix=Mix(gain_db=gain_db, parts=places))
+        a4_hz = self._performance.a4_hz if self._a4_hz is None else self._a4_hz
+        return replace(self._performance, mix=Mix(gain_db=gain_db, parts=places), a4_hz=a4_hz)
 
     def save(
         self,
@@ -279,6 +285,7 @@ class Rendering:
                             noise_edges_hz=part.noise_edges_hz,
                             frame_rate=part.frame_rate,
                             seed=part.seed,
+                            a4_hz=self._a4_hz or part.a4_hz,
                         )
                     )
                     files.append(file)
@@ -352,8 +359,13 @@ class Rendering:
     def stem(self, name: str) -> Iterator[Float32]:
         """A part in its place and room, before the gain of the mix: blocks float32 [2, n]; KeyError for other names."""
         part = {part.name: part for part in self.parts}[name]
-        for block, _ in self._placed(part, _Tally()):
-            yield block
+        blocks = self._placed(part, _Tally())
+        while True:
+            with one_torch_thread():  # as the workers of a mix have it, so that the stem is the mix's to the bit
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield block[0]
 
     @contextmanager
     def _stems(self, tally: _Tally) -> Iterator[list[Stem]]:
@@ -403,16 +415,16 @@ class Rendering:
         first_s = self._first / self.sample_rate
         writer = tally.writers.get(part.name)
         partials = instrument(part.instrument).partials
-        ratio = np.float32(self._a4_hz / 440.0)
+        ratio = np.float32((self._a4_hz or part.a4_hz) / part.a4_hz)
         for segment in part.segments(first_s, self._end_s):
             if segment.start_s + segment.frames / part.frame_rate < first_s:
                 continue
             if self._end_s is not None and segment.start_s >= self._end_s:
                 break
-            segment = trimmed(segment)
+            segment = trimmed(segment if ratio == 1.0 else replace(segment, f0_hz=segment.f0_hz * ratio))
             if writer is not None:
                 writer.write(_widened(segment, partials))
-            yield segment if self._a4_hz == 440.0 else replace(segment, f0_hz=segment.f0_hz * ratio)
+            yield segment
 
     def _first_sample(self) -> int:
         """Where the streams begin: early enough that all which still rings at the start is in them.

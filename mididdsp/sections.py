@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from mididdsp.expression.types import ATTRIBUTE_RANGES, NoteExpression
-from mididdsp.notes.types import Chain, PartPlan
+from mididdsp.notes.types import MOST_PLAYERS, Chain, PartPlan, Score
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis.types import Segment
 
@@ -72,6 +72,26 @@ def play_section(
         own_expressions = player_expressions(own, expressions, player=player, seed=seed)
         takes.append(_named(play(own, {**expressions, **own_expressions}, player_seed(seed, player)), player, gain_db))
     yield from heapq.merge(*takes, key=lambda segment: segment.start_s)
+
+
+def with_players(score: Score, players: Mapping[str, int]) -> Score:
+    """A score whose parts are played by so many.
+
+    Args:
+        score: of which only the numbers of players change.
+        players: part name to players, at least 1; ``*`` is every part that is not named.
+
+    Raises:
+        ValueError: there is no such part, or a number is out of range.
+    """
+    names = {part.name for part in score.parts}
+    for name, count in players.items():
+        if name != "*" and name not in names:
+            raise ValueError(f"there is no part {name!r}; the parts are {', '.join(part.name for part in score.parts)}")
+        if not 1 <= count <= MOST_PLAYERS:
+            raise ValueError(f"{count} players cannot play a part; give 1 to {MOST_PLAYERS}")
+    return replace(score, parts=tuple(
+        replace(part, players=players.get(part.name, players.get("*", part.players))) for part in score.parts))
 
 
 def player_seed(seed: int, player: int) -> int:

@@ -11,9 +11,10 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from mididdsp.expression.types import (
     ATTRIBUTE_RANGES,
-    ATTRIBUTES,
     CURVE_TARGETS,
+    NOTE_ATTRIBUTES,
     ORIGINS,
+    UNDRAWN,
     Curve,
     Mix,
     NoteExpression,
@@ -125,6 +126,8 @@ def expressions(draw: DrawFn, *, joined: bool | None = None, leads: bool | None 
         name: draw(st.floats(low, high, allow_nan=False)) for name, (low, high, _) in ATTRIBUTE_RANGES.items()}
     if draw(st.booleans()):
         values |= {"vibrato_cents": 0.0, "vibrato_rate_hz": None, "vibrato_delay_s": None}
+    if draw(st.booleans()):
+        values |= dict.fromkeys(UNDRAWN)
     if not (draw(st.booleans()) if joined is None else joined):
         values["glide_s"] = None
     if draw(st.booleans()) if leads is None else leads:
@@ -137,8 +140,11 @@ def curves(draw: DrawFn, part: Part) -> Curve:
     """A curve of that part, for the whole of it or anchored to one of its notes."""
     anchor = draw(st.sampled_from(("piece", "onset", "offset"))) if part.notes else "piece"
     times = sorted(draw(st.sets(st.integers(0, 20_000), min_size=1, max_size=6)))
+    target = draw(st.sampled_from(sorted(CURVE_TARGETS)))
+    low = draw(st.integers(1, 40))
     return Curve(
-        target=draw(st.sampled_from(sorted(CURVE_TARGETS))), mode=draw(st.sampled_from(("add", "set"))),
+        target=target, band=(low, low + draw(st.integers(0, 20))) if target == "partials" else None,
+        mode=draw(st.sampled_from(("add", "set"))),
         times=tuple(ms / 1000 for ms in times),
         values=tuple(draw(st.floats(-200.0, 200.0)) for _ in times), part=part.name,
         note_id=None if anchor == "piece" else draw(st.sampled_from(part.notes)).id, anchor=anchor,
@@ -151,7 +157,7 @@ def performances(draw: DrawFn, *, max_parts: int = 2, max_notes: int = 5) -> Per
     score = draw(scores(max_parts=max_parts, max_notes=max_notes))
     ids = [note.id for part in score.parts for note in part.notes]
     some = st.lists(st.sampled_from(ids), max_size=3, unique=True) if ids else st.just([])
-    attributes = st.sampled_from(ATTRIBUTES)
+    attributes = st.sampled_from(NOTE_ATTRIBUTES)
     return Performance(
         score=score,
         expressions={note_id: draw(expressions()) for note_id in ids},
@@ -160,6 +166,7 @@ def performances(draw: DrawFn, *, max_parts: int = 2, max_notes: int = 5) -> Per
         locks={note_id: frozenset({draw(attributes)}) for note_id in draw(some)},
         seed=draw(st.integers(0, 2**31 - 1)),
         temperature=draw(st.floats(0.0, 2.0)),
+        a4_hz=draw(st.sampled_from((440.0, 442.0, 415.3))),
         mix=Mix(gain_db=draw(st.one_of(st.none(), st.floats(-60.0, 12.0))), parts={
             part.name: PartMix(gain_db=draw(st.floats(-60.0, 12.0)), pan=draw(st.floats(-1.0, 1.0)),
                                room=draw(st.sampled_from(("own", "none")))) for part in score.parts}),

@@ -185,8 +185,8 @@ def test_work_that_fails_is_one_sentence_and_exit_1(
 def test_choices_already_made_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     performance = tmp_path / "duo.performance.json"
     assert call("perform", duo(tmp_path), "-o", performance, "--quiet", *weights()) == 0
-    assert call("render", performance, "-o", tmp_path / "out.wav", "--seed", 3, "--instrument", "flute") == 2
-    assert "--instrument and --seed: these choices are already made" in sentence(capsys)
+    assert call("render", performance, "-o", tmp_path / "out.wav", "--seed", 3, "--keyswitches", "drop") == 2
+    assert "--keyswitches and --seed: these choices are already made" in sentence(capsys)
 
 
 def test_the_input_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import runpy
+import shutil
 from functools import cache
 from pathlib import Path
 
 import pytest
 import soundfile
 import torch
-from players import tiny_checkpoints
+from players import shipped, tiny_checkpoints
 
 import mididdsp as md
 from mididdsp import cli
@@ -22,12 +24,12 @@ TUNE = Path(md.__file__).parent.parent / "examples" / "scarborough_fair.mid"
 
 
 @cache
-def folder() -> Path:
+def folder(voices: int = 4) -> Path:
     """A small untrained prior beside the other tiny checkpoints."""
-    place = tiny_checkpoints()["expression"].parent / "notes"
+    place = tiny_checkpoints()["expression"].parent / f"notes{voices}"
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        prior = NotePrior(PriorConfig(channels=(5, 6), blocks=(1, 1)), None)
+        prior = NotePrior(PriorConfig(voices=voices, channels=(5, 6), blocks=(1, 1)), None)
     tensors, model = prior.to_checkpoint()
     card = {"level": "notes", "model": model, "recipe": "none: untrained", "data": "none", "figures": {},
             "licence": "CC0", "attribution": "none"}
@@ -36,8 +38,8 @@ def folder() -> Path:
     return place
 
 
-def call(*words: object) -> int:
-    paths = [*tiny_checkpoints().values(), folder()]
+def call(*words: object, prior: Path | None = None) -> int:
+    paths = [*tiny_checkpoints().values(), prior or folder()]
     weights = [word for path in paths for word in ("--checkpoint", str(path))]
     return cli.run([*map(str, words), "--passes", "2", *weights])
 
@@ -79,6 +81,31 @@ def test_every_task_writes_a_file(tmp_path: Path) -> None:
     assert [note.pitch for note in varied.parts[3].notes] == [note.pitch for note in first.parts[3].notes]
     assert varied.parts != first.parts
     assert md.read_midi(tmp_path / "a.mid").score.key[0].fifths == -1
+
+
+@pytest.mark.parametrize(
+    ("voices", "instruments"),
+    [(2, ["violin", "cello"]), (3, ["violin", "violin", "cello"]),
+     (5, ["violin", "violin", "viola", "viola", "cello"])],
+)
+def test_a_prior_of_other_voices_composes_in_them(voices: int, instruments: list[str], tmp_path: Path) -> None:
+    prior, made = folder(voices), tmp_path / "a.mid"
+    assert call("compose", "harmonize", TUNE, "-o", made, "--parallels", "report", "--quiet", prior=prior) == 0
+    score = md.read_midi(made).score
+    assert [part.instrument for part in score.parts] == instruments
+    assert len({part.name for part in score.parts}) == voices
+    melody = md.read_midi(TUNE).score.parts[0]
+    assert [note.pitch for note in score.parts[0].notes] == [note.pitch for note in melody.notes]
+    # What was made is read again with a part for each voice; the bass is kept by its name, the others are not.
+    again = tmp_path / "b.mid"
+    assert call("compose", "vary", made, "--amount", 1, "--lock", "bass", "-o", again, "--parallels", "report",
+                "--quiet", prior=prior) == 0
+    varied = md.read_midi(again).score
+    assert [note.pitch for note in varied.parts[-1].notes] == [note.pitch for note in score.parts[-1].notes]
+    assert [note.pitch for note in varied.parts[0].notes] != [note.pitch for note in score.parts[0].notes]
+    upper = ["--voices", "soprano,quinto"] if voices == 5 else ["--voices", "soprano"]
+    assert call("compose", "generate", "--bars", 2, *upper, "-o", tmp_path / "c.mid", "--quiet", prior=prior) == 0
+    assert len(md.read_midi(tmp_path / "c.mid").score.parts) == len(upper[1].split(","))
 
 
 @pytest.mark.parametrize(
@@ -126,3 +153,15 @@ def test_all_levels_are_drawn_with_their_own_seeds() -> None:
         performer.compose("sing", TUNE)
     with pytest.raises(ValueError, match="generate begins from nothing"):
         performer.compose("generate", TUNE)
+
+
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped()
+    for name in ("compose_in_python.py", TUNE.name):
+        shutil.copy(TUNE.parent / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(tmp_path / "compose_in_python.py"), run_name="__main__")
+    harmonies = [md.read_midi(tmp_path / f"harmony{seed}.mid").score for seed in (1, 2, 3)]
+    assert len({tuple(note.pitch for note in score.parts[3].notes) for score in harmonies}) == 3
+    sounds = {name: (tmp_path / f"{name}.wav").read_bytes() for name in ("performance1", "performance2", "notes2")}
+    assert len(set(sounds.values())) == 3

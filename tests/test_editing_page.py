@@ -58,6 +58,11 @@ def test_the_commands_run_and_do_what_the_page_says(
         assert song.expressions[note_id].vibrato_cents == 60.0
         assert "vibrato_cents" in song.locks[note_id]
     assert len(list(folder.glob("song.take*.performance.json"))) == 4
+    pictures = re.findall(r"\]\(pictures/(\w+\.png)\)", PAGE.read_text("utf-8"))
+    assert len(pictures) >= 2
+    for name in pictures:  # each was drawn by a command of the page
+        assert (folder / name).exists()
+        assert (ROOT / "docs" / "pictures" / name).exists()
     take = load_performance("song.take2.performance.json")
     assert all(take.expressions[key] == song.expressions[key] for key in marked.chosen)
     assert edits("song.performance.json")[-1][0] == "resample vibrato --seed 5"

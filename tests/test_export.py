@@ -31,7 +31,9 @@ def expression(index: int, *, joined: bool = False, leads: bool = False) -> Note
         attack_s=0.02 * (1 + index % 5), release_s=0.05 * (1 + index % 6), vibrato_cents=17.0 * vibrates,
         vibrato_rate_hz=5.0 + 0.2 * (index % 5) if vibrates else None, vibrato_delay_s=0.15 if vibrates else None,
         tuning_cents=-7.0 + 2.9 * (index % 6), timing_s=0.004 * (index % 3),
-        length_ratio=None if leads else 0.9, glide_s=0.05 if joined else None)
+        length_ratio=None if leads else 0.9, glide_s=0.05 if joined else None,
+        vibrato_fade_s=0.1 * index if index % 3 == 1 else None, vibrato_phase=0.25 if index % 3 == 2 else None,
+        vibrato_irregularity=0.0 if index % 3 == 1 else None)
 
 
 def performance(*, chord: bool = False) -> Performance:

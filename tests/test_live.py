@@ -35,7 +35,8 @@ def test_the_first_render_is_a_render(live: tuple[md.Performer, Live]) -> None:
 
 @pytest.mark.parametrize(("words", "note"), [
     ("level+=3dB", 0), ("vibrato=60c", 1), ("articulation=staccato", 1), ("level=curve(0:-30dB,1:-20dB)", 3),
-    ("legato", 1), ("timing-=30ms", 0), ("release*=4", 3)])
+    ("legato", 1), ("timing-=30ms", 0), ("release*=4", 3),
+    ("noise+=6dB", 1), ("partials.2-4-=6dB", 1)])
 def test_an_edit_of_one_note_equals_a_full_render(live: tuple[md.Performer, Live], words: str, note: int) -> None:
     performer, sound = live
     before = sound.audio.copy()
@@ -47,6 +48,12 @@ def test_an_edit_of_one_note_equals_a_full_render(live: tuple[md.Performer, Live
     shared = min(before.shape[1], sound.audio.shape[1])
     moved = np.flatnonzero((before[:, :shared] != sound.audio[:, :shared]).any(axis=0)) / RATE
     assert all(any(start <= time < end for start, end in update.spans) for time in moved)
+
+
+def test_another_tuning_equals_a_full_render(live: tuple[md.Performer, Live]) -> None:
+    performer, sound = live
+    sound.update(replace(sound.performance, a4_hz=442.0))
+    assert np.array_equal(whole(performer, sound.performance), sound.audio)
 
 
 def test_edits_in_a_row_and_back_again(live: tuple[md.Performer, Live]) -> None:

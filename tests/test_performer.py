@@ -180,6 +180,29 @@ def test_saved_levels_come_back_from_files_and_folders(tmp_path: Path) -> None:
     np.testing.assert_array_equal(alone[:length], whole[:length])
 
 
+def test_a_tuning_is_kept_in_what_is_saved(tmp_path: Path) -> None:
+    """Asked for in the performance, in the render, or found in saved levels: the same bytes."""
+    performer, midi = tiny(), duo(tmp_path)
+    performer.render(performer.perform(midi, a4_hz=442.0)).save(tmp_path / "a.wav", levels=tmp_path / "levels")
+    performer.render(midi, a4_hz=442.0).save(tmp_path / "b.wav")
+    document, = (tmp_path / "levels").glob("*.performance.json")
+    violin, = (tmp_path / "levels").glob("*.Violin.synth.npz")
+    assert md.load_performance(document).a4_hz == 442.0
+    plain = next(iter(performer.synthesize(performer.perform(midi)))).segments[0]
+    saved = md.load_synth(violin)
+    assert saved.a4_hz == 442.0
+    np.testing.assert_allclose(saved.segments[0].f0_hz, plain.f0_hz * (442.0 / 440.0), rtol=1e-6)  # float32
+    wanted = (tmp_path / "a.wav").read_bytes()
+    assert (tmp_path / "b.wav").read_bytes() == wanted
+    for source in (tmp_path / "levels", document):
+        performer.render(source).save(tmp_path / "c.wav")
+        assert (tmp_path / "c.wav").read_bytes() == wanted
+    # Parameters are brought to another tuning by one ratio.
+    down = performer.render(violin, a4_hz=440.0, room="none").audio
+    up = performer.render(violin, room="none").audio
+    assert not np.array_equal(down, up)
+
+
 def test_a_part_of_the_levels_may_be_missing(tmp_path: Path) -> None:
     performer = tiny()
     performer.render(duo(tmp_path)).save(tmp_path / "a.wav", levels=tmp_path / "levels")

@@ -12,7 +12,16 @@ import pytest
 from mididdsp.expression.types import NoteExpression, Performance
 from mididdsp.notes.types import Note, Part, PartPlan, Score
 from mididdsp.notes.voices import plan_part
-from mididdsp.sections import by_desk, desk_of, desk_pans, divided, play_section, player_expressions, player_seed
+from mididdsp.sections import (
+    by_desk,
+    desk_of,
+    desk_pans,
+    divided,
+    play_section,
+    player_expressions,
+    player_seed,
+    with_players,
+)
 from mididdsp.synthesis.types import Segment
 from mididdsp.units import power_to_db
 
@@ -130,3 +139,14 @@ def test_saved_levels_of_a_section_render_to_the_same_sound() -> None:
     assert again.audio.shape == direct.shape
     # The gain is estimated from notes there and from segments here; the sound is the same.
     np.testing.assert_allclose(again.audio / np.abs(again.audio).max(), direct / np.abs(direct).max(), atol=1e-5)
+
+
+def test_a_score_is_given_players() -> None:
+    parts = tuple(Part(name=name, instrument="violin", notes=()) for name in ("Violin I", "Violin II"))
+    score = Score(parts=parts)
+    assert [part.players for part in with_players(score, {"*": 6, "Violin II": 4}).parts] == [6, 4]
+    assert [part.players for part in with_players(score, {"Violin II": 4}).parts] == [1, 4]
+    with pytest.raises(ValueError, match="there is no part 'Viola'; the parts are Violin I, Violin II"):
+        with_players(score, {"Viola": 4})
+    with pytest.raises(ValueError, match="give 1 to 64"):
+        with_players(score, {"*": 0})

@@ -12,10 +12,12 @@ from mididdsp.commands.common import talking
 @click.command()
 @talking
 def instruments(as_json: bool, quiet: bool, progress: bool | None) -> None:
-    """List the instruments: name, General MIDI programs (from 0), sounding range."""
+    """List the instruments: name, General MIDI programs (from 0), sounding range; and those learned by `learn`."""
     from dataclasses import asdict
 
+    from mididdsp.checkpoints import CheckpointError, read_card
     from mididdsp.instruments import INSTRUMENTS
+    from mididdsp.user_data import instrument_path, learned_names
 
     if as_json:
         click.echo(
@@ -25,6 +27,13 @@ def instruments(as_json: bool, quiet: bool, progress: bool | None) -> None:
     for item in INSTRUMENTS.values():
         programs = ", ".join(map(str, item.programs)) or "by name"
         click.echo(f"{item.name:15} {item.family:9} programs {programs:12} MIDI {item.low}-{item.high}")
+    for name in learned_names():
+        try:
+            card = read_card(instrument_path(name), level="synthesis")
+        except CheckpointError as error:
+            click.echo(f"{name}: {error}", err=True)
+            continue
+        click.echo(f"{name:15} {card.get('instrument')}, learned from {card['data'].get('name')}: --checkpoint {name}")
 
 
 @click.command()

@@ -266,16 +266,17 @@ def instrument_choices(texts: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
-def checkpoint_choices(names: Sequence[str]) -> dict[str, Path]:
+def checkpoint_choices(names: Sequence[str]) -> dict[str, list[Path]]:
+    """The checkpoints named, by level; of the synthesis level there may be several (learned instruments)."""
     if not names:
         return {}
     from mididdsp.checkpoints import CheckpointError, read_card, resolve
 
-    chosen: dict[str, Path] = {}
+    chosen: dict[str, list[Path]] = {}
     for name in names:
         try:
             path = resolve(name)
-            chosen[str(read_card(path)["level"])] = path
+            chosen.setdefault(str(read_card(path)["level"]), []).append(path)
         except CheckpointError as error:
             raise click.BadParameter(str(error), param_hint="--checkpoint") from None
     return chosen
@@ -288,8 +289,8 @@ def open_performer(device: str, checkpoints: Sequence[str] = ()) -> Performer:
     try:
         return Performer(
             device=device,
-            notes=chosen.get("notes"),
-            expression=chosen.get("expression"),
+            notes=chosen["notes"][-1] if "notes" in chosen else None,
+            expression=chosen["expression"][-1] if "expression" in chosen else None,
             synthesis=chosen.get("synthesis"),
         )
     except ValueError as error:
@@ -311,7 +312,9 @@ def check_kind(source: Path, kind: sources.Kind) -> None:
             f" (it looks like a {kind.value}); export it as MIDI or MusicXML"
         )
     if kind in (sources.Kind.PERFORMANCE, sources.Kind.SYNTH):
-        wrong = options_given("instruments", "unsupported", "keyswitches", "controllers", "temperature", "seed")
+        recast = () if kind is sources.Kind.PERFORMANCE and click.get_current_context().info_name == "render" \
+            else ("instruments",)
+        wrong = options_given(*recast, "unsupported", "keyswitches", "controllers", "temperature", "seed")
         if wrong:
             raise click.UsageError(
                 f"{' and '.join(wrong)}: these choices are already made in a {kind.value}; "

@@ -17,6 +17,7 @@ from mididdsp.commands.common import (
     Function,
     WorkError,
     check_outputs,
+    checkpoint_choices,
     open_performer,
     path_with,
     talk_with,
@@ -136,12 +137,12 @@ def from_file(function: Function) -> Function:
 
 @compose.command()
 @click.argument("source", type=EXISTING)
-@click.option("--voices", default="soprano,alto,tenor,bass", show_default=True, help="Of the result.")
+@click.option("--voices", default=None, help="Of the result, such as soprano,bass. [default: all]")
 @from_file
 @composing
-def harmonize(source: Path, voices: str, **options: Any) -> None:
+def harmonize(source: Path, voices: str | None, **options: Any) -> None:
     """Add the other voices to a melody, or to any voices that SOURCE holds."""
-    _compose("harmonize", source, {"voices": _voices(voices)}, **options)
+    _compose("harmonize", source, {}, voices=("voices", voices), **options)
 
 
 @compose.command()
@@ -154,9 +155,8 @@ def infill(source: Path, bars: str | None, voices: str | None, **options: Any) -
     """Write some bars of some voices of SOURCE anew."""
     from mididdsp.notes.wishes import parse_bars
 
-    how: dict[str, Any] = {"open_voices": _voices(voices)}
-    how["bars"] = None if bars is None else _parsed(parse_bars, bars)
-    _compose("infill", source, how, **options)
+    how = {"bars": None if bars is None else _parsed(parse_bars, bars)}
+    _compose("infill", source, how, voices=("open_voices", voices), **options)
 
 
 @compose.command(name="continue")
@@ -173,15 +173,15 @@ def continue_piece(source: Path, bars: int, **options: Any) -> None:
 @click.option("--bars", type=click.IntRange(1, 1000), default=16, show_default=True, help="To write.")
 @click.option("--meter", default="4/4", show_default=True, help="Such as 3/4.")
 @click.option("--bpm", type=click.FloatRange(10.0, 400.0), default=90.0, show_default=True, help="Quarters a minute.")
-@click.option("--voices", default="soprano,alto,tenor,bass", show_default=True, help="Of the piece.")
+@click.option("--voices", default=None, help="Of the piece, such as soprano,bass. [default: all]")
 @composing
-def generate(bars: int, meter: str, bpm: float, voices: str, **options: Any) -> None:
+def generate(bars: int, meter: str, bpm: float, voices: str | None, **options: Any) -> None:
     """Write a piece from nothing."""
     numerator, slash, denominator = meter.partition("/")
     if not (slash and numerator.isdigit() and denominator.isdigit()):
         raise click.BadParameter(f"{meter!r} is no meter; write it like 3/4", param_hint="--meter")
-    how = {"bars": bars, "meter": (int(numerator), int(denominator)), "bpm": bpm, "voices": _voices(voices)}
-    _compose("generate", None, how, given=None, locks=(), keep_rhythm=False, **options)
+    how = {"bars": bars, "meter": (int(numerator), int(denominator)), "bpm": bpm}
+    _compose("generate", None, how, voices=("voices", voices), given=None, locks=(), keep_rhythm=False, **options)
 
 
 @compose.command()
@@ -201,10 +201,16 @@ def _parsed(parse: Callable[[str], Any], text: str) -> Any:
         raise click.UsageError(str(error)) from None
 
 
-def _voices(text: str | None) -> Any:
-    from mididdsp.notes.wishes import parse_voices
+def _names(checkpoints: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the voices that the prior has, from its card: the weights are not read yet."""
+    from mididdsp.checkpoints import CheckpointError, read_card, shipped
+    from mididdsp.notes.wishes import ComposeError, voice_names
 
-    return None if text is None else _parsed(parse_voices, text)
+    chosen = checkpoint_choices(checkpoints).get("notes")
+    try:
+        return voice_names(int(read_card(chosen[-1] if chosen else shipped("notes"), level="notes")["model"]["voices"]))
+    except (CheckpointError, ComposeError) as error:
+        raise WorkError(str(error)) from None
 
 
 def _compose(
@@ -213,6 +219,7 @@ def _compose(
     how: dict[str, Any],
     *,
     output: Path,
+    voices: tuple[str, str | None] | None = None,
     given: str | None,
     locks: tuple[str, ...],
     cadences: tuple[str, ...],
@@ -231,20 +238,30 @@ def _compose(
     progress: bool | None,
     **wished: Any,
 ) -> None:
-    """Compose, write every take, and perform it where that is asked for."""
+    """Compose, write every take, and perform it where that is asked for.
+
+    ``voices`` is what the task calls them, and the user's words for them.
+    """
     from mididdsp.notes.chords import parse_chords
     from mididdsp.notes.keys import parse_key
-    from mididdsp.notes.wishes import PASSES, Wishes, parse_cadence, parse_lock
+    from mididdsp.notes.wishes import PASSES, Wishes, parse_cadence, parse_lock, parse_voices
 
     talk = talk_with(as_json, quiet, progress)
     if chords:
         _parsed(parse_chords, chords)
     new = task in ("harmonize", "generate")
+    names = _names(checkpoints)
+
+    def numbers(text: str | None) -> tuple[int, ...] | None:
+        return None if text is None else _parsed(lambda words: parse_voices(words, names), text)
+
+    if voices is not None:
+        how[voices[0]] = numbers(voices[1])
     wishes = Wishes(
         key=None if key_name is None else _parsed(parse_key, key_name),
         chords=chords,
         cadences=tuple(_parsed(parse_cadence, text) for text in cadences),
-        locks=tuple(_parsed(parse_lock, text) for text in locks),
+        locks=tuple(_parsed(lambda words: parse_lock(words, names), text) for text in locks),
         ensemble=ensemble or ("string-quartet" if new else "file"),
         temperature=temperature,
         passes=passes or PASSES,
@@ -257,7 +274,7 @@ def _compose(
                 f"{source}: it holds no notes that can be read (it looks like a {kind.value}); give MIDI or a score"
             )
         check_outputs(source, output, render_to)
-        how["given"] = _voices(given)
+        how["given"] = numbers(given)
     performer = open_performer(device, checkpoints)
     with talk.bar(task) as show:
         drawn = performer.compose(task, source, wishes=wishes, takes=takes, seed=seed, progress=show, **how)

@@ -78,8 +78,8 @@ def edit(
     from dataclasses import asdict
 
     from mididdsp.expression.articulation import RULES
+    from mididdsp.expression.changes import changes
     from mididdsp.expression.document import load_performance
-    from mididdsp.expression.edit import changes
     from mididdsp.expression.history import save_edit
     from mididdsp.expression.quantities import EditError
 

@@ -18,6 +18,21 @@ from mididdsp.commands.common import (
 )
 
 
+def _line(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """Refuses what names no line, before anything is read."""
+    from mididdsp.expression.quantities import EditError, line_named
+
+    if text == "attributes" and parameter.opts == ["--as"]:
+        return text
+    try:
+        target, band = line_named(text)
+    except EditError as error:
+        raise click.BadParameter(str(error)) from None
+    if target == "partials" and band is None:
+        raise click.BadParameter("say which partials, as partials.5-12")
+    return text
+
+
 @click.command()
 @click.argument("source", type=EXISTING)
 @click.option(
@@ -33,10 +48,11 @@ from mididdsp.commands.common import (
 @click.option(
     "--line",
     "target",
-    type=click.Choice(["pitch", "level", "gain"]),
+    callback=_line,
     default="pitch",
     show_default=True,
-    help="Which line: pitch in Hz, or level or gain in dB.",
+    metavar="NAME",
+    help="Which line: pitch in Hz, or level, gain, noise or a band of partials (partials.5-12) in dB.",
 )
 @talking
 def export(
@@ -65,6 +81,9 @@ def export(
         export_midi(performance, output, mpe=mpe)
     else:
         export_line(performance, output, part=part, target=target)
+    silent = as_midi and any(curve.target in ("noise", "partials") for curve in performance.curves)
+    if silent:
+        talk.say("curves of noise and partials have no controller and are not in the MIDI file")
     talk.say(f"exported: {output}")
     talk.data({"source": str(source), "files": [str(output)]})
 
@@ -84,9 +103,10 @@ def export(
 @click.option(
     "--as",
     "target",
-    type=click.Choice(["pitch", "level", "gain", "attributes"]),
+    callback=_line,
     required=True,
-    help="A line, or a table of MIDI-DDSP's attributes (CSV).",
+    metavar="NAME",
+    help="A line (pitch, level, gain, noise, partials.5-12), or `attributes`, a table of MIDI-DDSP's (CSV).",
 )
 @click.option("--mode", type=click.Choice(["set", "add"]), default="set", show_default=True, help="How a line acts.")
 @talking
@@ -106,8 +126,10 @@ def import_(
     check_performance_file(source)
     check_outputs(source, output)
     check_outputs(given, output)
+    from mididdsp.expression.attribute_tables import with_attribute_table
     from mididdsp.expression.document import load_performance, save_performance
-    from mididdsp.expression.interchange import part_of, read_line, with_attribute_table, with_line
+    from mididdsp.expression.line_files import read_line
+    from mididdsp.expression.lines import part_of, with_line
 
     performance = load_performance(source)
     chosen = part_of(performance, part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ from mididdsp.commands.common import (
     metavar="OLD.performance.json",
     help="Keep the work done on an older version of SOURCE: notes that both have keep values, locks and curves.",
 )
+@click.option(
+    "--players",
+    multiple=True,
+    metavar="PART=N|N",
+    help="How many play a part, or each part: a section, which divides its chords. Repeatable.",
+)
+@click.option(
+    "--a4", "a4_hz", type=click.FloatRange(220.0, 880.0), default=440.0, show_default=True, help="Pitch of A4 in Hz."
+)
 @articulating
 @click.option(
     "--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped ones."
@@ -63,6 +73,8 @@ def perform(
     output: Path,
     takes: int,
     keep: Path | None,
+    players: tuple[str, ...],
+    a4_hz: float,
     articulation: Path | None,
     checkpoints: tuple[str, ...],
     instruments: tuple[str, ...],
@@ -83,18 +95,25 @@ def perform(
         raise WorkError(f"{source}: this is no MIDI file and no score (it looks like a {kind.value})")
     check_outputs(source, output)
     if keep is not None:
-        wrong = options_given("takes", "seed", "temperature")
+        wrong = options_given("takes", "seed", "temperature", "a4_hz")
         if wrong:
             raise click.UsageError(
                 f"{' and '.join(wrong)}: with --keep the old performance decides; leave it out, or use `resample` after"
             )
     chosen = instrument_choices(instruments)
+    sections = _section_choices(players)
     rules = articulation_rules(articulation)
     performer = open_performer(device, checkpoints)
     from mididdsp.expression.document import load_performance, save_performance
+    from mididdsp.sections import with_players
 
     old = None if keep is None else load_performance(keep)
     reading = performer.read(source, unsupported=unsupported, instruments=chosen, keyswitches=keyswitches)
+    if sections:
+        try:
+            reading = replace(reading, score=with_players(reading.score, sections))
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--players") from None
     kept: list[str] = []
     files = []
     with talk.bar(source.name) as show:
@@ -106,7 +125,8 @@ def perform(
                 kept = revision.sentences()
             else:
                 performance = performer.perform(
-                    reading, seed=seed + take, temperature=temperature, controllers=controllers, rules=rules
+                    reading, seed=seed + take, temperature=temperature, controllers=controllers, rules=rules,
+                    a4_hz=a4_hz,
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
             save_performance(path, performance)
@@ -132,6 +152,17 @@ def perform(
             "warnings": list(reading.messages),
         }
     )
+
+
+def _section_choices(texts: tuple[str, ...]) -> dict[str, int]:
+    """Part name, or ``*`` for all, to how many play it."""
+    chosen: dict[str, int] = {}
+    for text in texts:
+        part, separator, count = text.rpartition("=")
+        if not count.strip().isdigit():
+            raise click.BadParameter(f"{text!r} is no number of players; write 8 or PART=8", param_hint="--players")
+        chosen[part if separator else "*"] = int(count)
+    return chosen
 
 
 @click.command()

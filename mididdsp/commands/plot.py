@@ -36,6 +36,7 @@ from mididdsp.commands.common import (
     "--from", "start_s", type=seconds, default="0", metavar="TIME", help="Left end (seconds or min:sec). [default: 0]"
 )
 @click.option("--to", "end_s", type=seconds, default=None, metavar="TIME", help="Right end. [default: the end]")
+@click.option("--part", default=None, metavar="NAME", help="Of a performance, draw this part alone.")
 @drawing
 @talking
 def plot(
@@ -43,6 +44,7 @@ def plot(
     output: Path,
     start_s: float,
     end_s: float | None,
+    part: str | None,
     seed: int,
     temperature: float,
     device: str,
@@ -65,6 +67,6 @@ def plot(
     value: Any = source
     if kind in NOTES:
         value = open_performer(device).perform(source, seed=seed, temperature=temperature)
-    draw(value, output, title=source.name, start_s=start_s, end_s=end_s)
+    draw(value, output, title=source.name, start_s=start_s, end_s=end_s, part=part)
     talk.say(f"drawn: {output}")
     talk.data({"source": str(source), "files": [str(output)], "kind": kind.value})

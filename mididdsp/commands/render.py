@@ -75,7 +75,8 @@ if TYPE_CHECKING:
     help="Sound after the last note. [default: auto, until the room dies away]",
 )
 @click.option(
-    "--a4", "a4_hz", type=click.FloatRange(220.0, 880.0), default=440.0, show_default=True, help="Pitch of A4 in Hz."
+    "--a4", "a4_hz", type=click.FloatRange(220.0, 880.0), default=None,
+    help="Pitch of A4 in Hz. [default: the performance's own; 440]",
 )
 @click.option(
     "--lufs", type=click.FloatRange(-70.0, 0.0), default=None, help="Loudness of the mix, as far as -1 dBTP allows."
@@ -160,6 +161,11 @@ def _render_file(
         reading = performer.read(source, unsupported=unsupported, instruments=instruments, keyswitches=keyswitches)
         source_value = performer.perform(reading, seed=seed, temperature=temperature, controllers=controllers)
         words = (tuple(f"{item.part}: {item.reason}" for item in reading.substitutions), reading.messages)
+    elif instruments and sources.kind_of(source) is sources.Kind.PERFORMANCE:
+        from mididdsp.expression.document import load_performance
+
+        source_value, warnings = performer.recast(load_performance(source), instruments)
+        words = ((), warnings)
     prepared = time.perf_counter() - started
     rendering = performer.render(source_value, name=sources.stem_of(source), **how)
     report = rendering.save(output, stems=stems, levels=levels, float32=float32, progress=show)

@@ -1,8 +1,7 @@
-"""``mididdsp prepare`` and ``train``: recordings become training sets, and these become weights."""
+"""``mididdsp train``: training sets become weights."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -10,31 +9,8 @@ import click
 from mididdsp.commands.common import talk_with, talking
 
 
-@click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="The data set, a folder."
-)
-@click.option(
-    "--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="Processes that analyse side by side."
-)
-@talking
-def prepare(folder: Path, output: Path, workers: int, as_json: bool, quiet: bool, progress: bool | None) -> None:
-    """Analyse the recordings in FOLDER into a training set; a call that was stopped goes on where it was."""
-    talk = talk_with(as_json, quiet, progress)
-    if output.exists() and os.path.samefile(folder, output):
-        raise click.UsageError(f"{output} is the folder of recordings; choose another output")
-    from mididdsp.data.notes_dataset import prepare as analyse
-
-    output.mkdir(parents=True, exist_ok=True)
-    report = analyse(folder, output, workers=workers, progress=talk.progress)
-    kept = sum(report["kept"].values())
-    talk.say(f"{kept} of {report['recordings']} recordings are in {output}")
-    talk.data(report)
-
-
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("level", type=click.Choice(["notes", "expression", "synthesis"]))
+@click.argument("level", type=click.Choice(["notes", "expression", "synthesis", "autoencoder"]))
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED, metavar="[KEY=VALUE]...")
 @click.option(
     "-o",

@@ -4,7 +4,8 @@
 source                         teaches
 =============================  ==========================================================================
 single notes, 16 instruments   level, fluctuation, peak, brightness, attack noise, attack and release times,
-                               given pitch, length and dynamic (levels of dynamics: ``targets.csv``)
+                               given pitch, length and dynamic (levels of dynamics: ``targets.csv``); vibrato of
+                               notes that stand alone
 phrases, 16 instruments        the same inside phrases, with the true neighbours; lengths under articulation marks
 violinists' études             vibrato and tuning of the violin, given pitch, length and the notes around
 ``figures/targets.csv``        share, rate, extent and delay of vibrato of the other instruments, spread
@@ -12,12 +13,13 @@ violinists' études             vibrato and tuning of the violin, given pitch, l
 ``figures/playing.md``         spread of tuning; time of transitions; gaps between detached notes
 =============================  ==========================================================================
 
-A source says nothing about the other attributes: they are masked. Contexts of single notes get random neighbours half
-of the time, so that the network does not take the presence of neighbours for a sign.
+A source says nothing about the other attributes: they are masked. Contexts of single notes get random neighbours most
+of the time, so that the network does not take their presence for a sign.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +27,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.data.notes_dataset import load_notes, load_phrase_notes
+from mididdsp.data.notes_dataset import TrainingNote, load_phrase_notes
 from mididdsp.data.recordings import DataError, playing_targets
 from mididdsp.data.violinists import COLUMNS, violin_notes
-from mididdsp.expression.generator import REACH, SCALES, SHORTEST_VIBRATO_S, Neighbour, context_features
+from mididdsp.expression.generator import (
+    REACH,
+    SCALES,
+    SHORTEST_VIBRATO_S,
+    SURFACE_ATTRIBUTES,
+    VIBRATO_ATTRIBUTES,
+    Neighbour,
+    context_features,
+)
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
@@ -54,8 +64,8 @@ GLIDE_S = {
 }
 """10–90 % time of a transition of 1, 2 and 4 or more semitones, s; ``figures/playing.md``, tuba as the trumpet."""
 
-TIMING_SD_S = 0.006
-DETACHED_GAP_S = 0.04
+TIMING_SD_S = 0.003
+DETACHED_GAP_S = 0.02
 VIBRATO_LOG_SD, VIBRATO_RATE_SD_HZ, VIBRATO_DELAY_LOG_SD = 0.4, 0.5, 0.55
 
 
@@ -104,10 +114,21 @@ def _random_neighbours(random: np.random.Generator) -> list[Neighbour | None]:
     return result
 
 
-def single_note_examples(dataset: Path, split: str, *, copies: int, seed: int) -> Examples:
-    """Single notes with their dynamic as velocity (left out in a third of the copies) and random surroundings."""
+def single_note_examples(
+    notes: Sequence[TrainingNote], *, copies: int, seed: int, shifts: Mapping[str, NDArray[np.float32]] | None = None
+) -> Examples:
+    """Single notes with their dynamic as velocity (left out in a third of the copies) and random surroundings.
+
+    Where a copy has no neighbours it teaches vibrato too: a note by itself is played as such notes were recorded.
+
+    Args:
+        notes: the notes.
+        copies: of each, every one with other surroundings.
+        seed: of the surroundings.
+        shifts: added to attributes (model scale) where there is a velocity; see ``training.surfaces``; [N] each.
+    """
     rows = []
-    for index, note in enumerate(load_notes(dataset, split)):
+    for index, note in enumerate(notes):
         facts = note.facts
         names = set(SINGLE_NOTE_ATTRIBUTES)
         if facts["late_attack"]:
@@ -117,6 +138,12 @@ def single_note_examples(dataset: Path, split: str, *, copies: int, seed: int) -
         if facts["velocity"] is None:
             names -= {"level_db"}
         values, known = _encode({name: getattr(note.expression, name) for name in names})
+        swinging = {name: getattr(note.expression, name) for name in VIBRATO_ATTRIBUTES}
+        vibrato = {name: value for name, value in swinging.items() if value is not None and swinging["vibrato_cents"]}
+        swing, swings = _encode(vibrato)
+        shifted = values.copy()
+        for name, shift in (shifts or {}).items():
+            shifted[ATTRIBUTES.index(name)] += shift[index]
         for copy in range(copies):
             random = keyed_generator(seed, "single note", str(index), str(copy))
             velocity = facts["velocity"]
@@ -128,16 +155,23 @@ def single_note_examples(dataset: Path, split: str, *, copies: int, seed: int) -
                 mine[ATTRIBUTES.index("level_db")] = mine[ATTRIBUTES.index("brightness")] = 0.0
                 if facts["dynamic"] in ("mezzo-forte", "mezzo-piano", "forte"):
                     mine = known
-            context = context_features(facts["pitch"], facts["seconds"], velocity, (), False, False,
-                                       _random_neighbours(random))
-            rows.append((context, list(INSTRUMENTS).index(facts["instrument"]), values, mine, np.nan))
+            neighbours = _random_neighbours(random)
+            asked = "vibrato" in (facts.get("style") or "")  # played so because the label asked for it
+            alone = not any(neighbours) and facts["seconds"] >= SHORTEST_VIBRATO_S and not asked
+            if any(neighbours) and velocity is not None:  # what neighbours change about the table, phrases tell
+                mine = mine * ~np.isin(ATTRIBUTES, SURFACE_ATTRIBUTES)
+            context = context_features(facts["pitch"], facts["seconds"], velocity, (), False, False, neighbours)
+            rows.append((context, list(INSTRUMENTS).index(facts["instrument"]),
+                         (values if velocity is None else shifted) + (swing if alone else 0.0),
+                         mine + (swings if alone else 0.0), float(bool(vibrato)) if alone else np.nan))
     return _stack(rows)
 
 
 def phrase_examples(dataset: Path, split: str, *, copies: int, seed: int) -> Examples:
     """Notes of phrases, with the notes around them as they were played; velocity left out in half of the copies."""
     rows = []
-    for index, note in enumerate(load_phrase_notes(dataset, split)):
+    notes = load_phrase_notes(dataset, split)
+    for index, note in enumerate(notes):
         facts, expression = note.facts, note.expression
         names = set(SINGLE_NOTE_ATTRIBUTES)
         if facts["joined"] or facts["late_attack"]:
@@ -150,12 +184,7 @@ def phrase_examples(dataset: Path, split: str, *, copies: int, seed: int) -> Exa
         if marks and gap is not None and 0.0 <= gap < 0.5 and not facts["leads"]:
             measured["length_ratio"] = facts["seconds"] / (facts["seconds"] + gap)
         values, known = _encode(measured)
-        neighbours: list[Neighbour | None] = []
-        for side in ("before", "after"):
-            interval, space, seconds = (facts[f"{name}_{side}"] for name in ("interval", "gap", "seconds"))
-            neighbours.append(None if interval is None else Neighbour(
-                interval=interval, gap_s=space, seconds=seconds, velocity=0.0))
-            neighbours += [None] * (REACH - 1)
+        neighbours = [*_played(notes, index, -1), *_played(notes, index, 1)]
         for copy in range(copies):
             velocity = facts["velocity"] if copy % 2 == 0 else None
             mine = known
@@ -169,6 +198,22 @@ def phrase_examples(dataset: Path, split: str, *, copies: int, seed: int) -> Exa
                                        facts["leads"], neighbours)
             rows.append((context, list(INSTRUMENTS).index(facts["instrument"]), values, mine, np.nan))
     return _stack(rows)
+
+
+def _played(notes: Sequence[TrainingNote], index: int, step: int) -> list[Neighbour | None]:
+    """REACH neighbours on one side as they were played, nearest first; the notes of a phrase stand in order."""
+    side = "before" if step < 0 else "after"
+    found: list[Neighbour | None] = []
+    interval = 0.0
+    for place in range(REACH):
+        at = index + step * place
+        near = notes[at].facts if 0 <= at < len(notes) else None
+        if near is None or near["item"] != notes[index].facts["item"] or near[f"interval_{side}"] is None:
+            return found + [None] * (REACH - place)
+        interval += near[f"interval_{side}"]
+        found.append(Neighbour(interval=interval, gap_s=near[f"gap_{side}"], seconds=near[f"seconds_{side}"],
+                               velocity=0.0))
+    return found
 
 
 def violin_examples(folder: Path, split: str, *, dataset: Path | None = None) -> Examples:
@@ -214,6 +259,8 @@ def figure_examples(folder: Path, *, count: int, seed: int, velocity_share: floa
         seconds = float(np.exp(random.normal(-0.7, 0.9)))
         velocity = float(random.integers(25, 120)) if random.random() < velocity_share else None
         neighbours = _random_neighbours(random)
+        while not any(neighbours):  # how a note by itself is played, single notes tell
+            neighbours = _random_neighbours(random)
         joined, leads = bool(random.random() < 0.3), bool(random.random() < 0.3)
         measured: dict[str, float] = {"timing_s": float(random.normal(0.0, TIMING_SD_S))}
         vibrates = np.nan

@@ -129,9 +129,12 @@ def load_phrase_notes(dataset: Path, split: str) -> list[TrainingNote]:
         if heard[0][0]["split"] != split:
             continue
         facts = heard[0][0]
-        span = about["targets"][facts["instrument"]]["level_span_pp_ff_db"]
-        asked = dynamic_level_db(facts["velocity"] or 80, span)
-        gain = asked - float(np.median([one["expression"]["level_db"] for one, _ in heard]))
+        if "gain_db" in facts:  # of any folder's recordings: their dynamics are not marked
+            gain = float(facts["gain_db"])
+        else:
+            span = about["targets"][facts["instrument"]]["level_span_pp_ff_db"]
+            asked = dynamic_level_db(facts["velocity"] or 80, span)
+            gain = asked - float(np.median([one["expression"]["level_db"] for one, _ in heard]))
         for facts, frames in heard:
             values = dict(facts["expression"])
             values["level_db"] = float(np.clip(values["level_db"] + gain, -70.0, -6.0))

@@ -7,7 +7,7 @@ single notes are. Trills, tremolo and glissandi are left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +21,7 @@ from mididdsp.expression.analysis import measure_note
 from mididdsp.files import atomic_path
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.analysis import HeardNote, find_notes
-from mididdsp.synthesis.analysis import analyse_with_f0
+from mididdsp.synthesis.analysis import Analysis, analyse_with_f0
 from mididdsp.synthesis.knots import partials_to_knots
 from mididdsp.synthesis.tracking import track_pitch
 from mididdsp.units import FRAME_RATE, power_to_db
@@ -59,7 +59,23 @@ def analyse_phrase(recording: Recording) -> list[tuple[dict[str, Any], dict[str,
     notes = find_notes(track.f0_hz, track.voiced, track.level_db)
     if not notes:
         return []
-    heard = analyse_with_f0(audio, track.f0_hz, track.voiced)
+    return measured_notes(analyse_with_f0(audio, track.f0_hz, track.voiced), notes, {
+        "item": recording.item, "instrument": recording.instrument, "split": recording.split,
+        "dynamic": recording.dynamic, "style": recording.style, "velocity": recording.velocity,
+        "mark": STYLE_MARKS.get(recording.style),
+    })
+
+
+def measured_notes(
+    heard: Analysis, notes: Sequence[HeardNote], common: Mapping[str, Any]
+) -> list[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
+    """(facts, frame arrays) of the notes in a recording, each in its own window; see :func:`analyse_phrase`.
+
+    Args:
+        heard: the recording's frames.
+        notes: what was found in it, by onset; those shorter than ten frames are left out.
+        common: facts that all of them share.
+    """
     partial_power = heard.partials**2 / 2.0
     known_power = np.nan_to_num(partial_power)
     noise_power = 10 ** (heard.noise_db / 10)
@@ -82,14 +98,13 @@ def analyse_phrase(recording: Recording) -> list[tuple[dict[str, Any], dict[str,
             pitch=note.pitch, onset=note.onset - start, offset=note.offset - start, joined=note.joined, leads=leads)
         level = heard.level_db[window]
         facts = {
-            "item": recording.item, "instrument": recording.instrument, "split": recording.split,
-            "dynamic": recording.dynamic, "style": recording.style, "velocity": recording.velocity, "pitch": note.pitch,
+            **common, "pitch": note.pitch,
             "seconds": (note.offset - note.onset) / FRAME_RATE, "onset": note.onset - start,
             "offset": note.offset - start, "joined": note.joined, "leads": leads,
             "late_attack": not note.joined and index == 0
             and float(level[note.onset - start : note.onset - start + LATE_ATTACK_FRAMES].max() - level.max()) > -10.0,
-            "unfinished": bool(level[-1] > expression.level_db - 15.0), "mark": STYLE_MARKS.get(recording.style),
-            "first": index == 0, "last": after is None, "time": note.onset / FRAME_RATE,
+            "unfinished": bool(level[-1] > expression.level_db - 15.0), "first": index == 0, "last": after is None,
+            "time": note.onset / FRAME_RATE,
             **_surroundings(before, note, after),
             "expression": {name: getattr(expression, name) for name in expression.__dataclass_fields__},
         }

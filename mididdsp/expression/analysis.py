@@ -88,12 +88,36 @@ def release_time(level_db: Array, body_db: float) -> float:
     return float(((len(level_db) - 1) / FRAME_RATE - (start or 0.0)) * 17.0 / (fallen - 3.0))
 
 
+def glide_time(pitch: Array, border: int, before: float, after: float) -> float:
+    """Seconds in which the pitch goes from 10 to 90 % of the way between two joined notes.
+
+    Counted outwards from the border, where the pitch passes the middle: back to where it last was within 10 % of the
+    note before, on to where it first is within 10 % of the note after; at most 0.15 s to either side.
+
+    Args:
+        pitch: MIDI number on each frame; [T].
+        border: frame at which the second note begins.
+        before, after: MIDI numbers of the two notes.
+    """
+    way = after - before
+    if abs(way) < 0.2 or not 0 < border < len(pitch):
+        return 1.0 / FRAME_RATE
+    share = (np.asarray(pitch, dtype=np.float64) - before) / way
+    reach = int(0.15 * FRAME_RATE)
+    back = share[max(0, border - reach) : border][::-1]
+    on = share[border : border + reach]
+    start = crossing_time(-back, -0.1)
+    end = crossing_time(on, 0.9)
+    spent = (reach / FRAME_RATE if start is None else start) + (reach / FRAME_RATE if end is None else end)
+    return float(max(spent, 1.0 / FRAME_RATE))
+
+
 def find_vibrato(cents: Array) -> Vibrato | None:
     """The vibrato of one note, or None.
 
     Windows of 0.45 s; a peak between 3.25 and 8.95 Hz of at least 6 cents that holds 55 % of the power between 1.5 and
     20 Hz; half of the windows, or 0.6 s, must have one. The extent is the mean over windows above half of the largest,
-    the delay the first time the swing reaches half of the largest.
+    the delay the first time the swing reaches half of the extent on one side and then on the other.
 
     Args:
         cents: deviation from the note, one value a frame, whole note; [T].
@@ -127,13 +151,22 @@ def find_vibrato(cents: Array) -> Vibrato | None:
     strong = has & (top >= 0.5 * largest)
     extent = float(np.mean(top[strong]))
     rate = float(np.average(grid[best][strong], weights=top[strong]))
-    # the first half cycle that reaches half of the extent
     half_cycle = max(3, int(0.5 * FRAME_RATE / rate))
-    trend = smoothed(cents, int(FRAME_RATE / rate) // 2 * 2 + 1)
-    swings = np.abs(cents - trend)
-    above = np.flatnonzero(swings >= 0.5 * extent)
-    first = max(0, int(above[0]) - half_cycle) if len(above) else 0
-    return Vibrato(cents=extent, rate_hz=rate, delay_s=first / FRAME_RATE)
+    swings = cents - smoothed(cents, int(FRAME_RATE / rate) // 2 * 2 + 1)
+    first = _first_swing(swings, 0.5 * extent, 3 * half_cycle // 2)
+    return Vibrato(cents=extent, rate_hz=rate, delay_s=max(0, first - half_cycle) / FRAME_RATE)
+
+
+def _first_swing(swings: Array, height: float, reach: int) -> int:
+    """Frame of the first swing that reaches ``height`` and turns to the other side within ``reach`` frames.
+
+    A scoop into the note's pitch does not turn, and is no vibrato.
+    """
+    for frame in np.flatnonzero(np.abs(swings) >= height):
+        after = swings[frame : frame + reach] * -np.sign(swings[frame])
+        if after.max() >= height:
+            return int(frame)
+    return 0
 
 
 def measure_note(
@@ -188,7 +221,7 @@ def measure_note(
         attack_noise_db=float(np.clip(early_db - body_db, -120.0, 40.0)),
         attack_s=float(min(attack_time(level, body_db), 10.0)),
         release_s=float(np.clip(release_time(after, body_db), 0.0, 20.0)) if len(after) else 0.05,
-        vibrato_cents=vibrato.cents if vibrato else 0.0,
+        vibrato_cents=min(vibrato.cents, 400.0) if vibrato else 0.0,  # a trill swings further
         vibrato_rate_hz=vibrato.rate_hz if vibrato else None,
         vibrato_delay_s=vibrato.delay_s if vibrato else None,
         tuning_cents=float(np.clip(tuning, -1200.0, 1200.0)),

@@ -16,7 +16,7 @@ A rule leads a *source* (``cc1`` … ``cc127``, ``bend``, ``pressure``, ``veloci
 
 Attributes take the value that stands when the note begins, or, ``when = "mean"``, the mean over the note. ``gate``
 names a controller that must be 64 or more (``cc65``, portamento on). ``unless`` names one whose presence takes the
-rule's place. A source without events changes nothing.
+rule's place. With ``blank = true`` a controller at 0 says nothing. A source without events changes nothing.
 
 A file is TOML: ``base`` names the preset it changes (``gm`` unless said), and each section is a rule::
 
@@ -46,6 +46,9 @@ from types import MappingProxyType
 
 from mididdsp.expression.types import ATTRIBUTE_RANGES, CURVE_TARGETS
 
+_TARGETS = (*(target for target in CURVE_TARGETS if target != "partials"), *ATTRIBUTE_RANGES)
+"""What a controller can lead to; a band of partials is for the hand."""
+
 LAWS = ("fader", "line", "ratio", "around", "factor", "more", "switch", "semitones")
 
 CLOSED_DB = -120.0
@@ -70,13 +73,13 @@ class Rule:
     when: str = "onset"
     gate: str = ""
     unless: str = ""
+    blank: bool = False
 
     def __post_init__(self) -> None:
         if not _is_source(self.source):
             raise ControllerError(f"{self.source!r} is no controller; write cc0 to cc127, bend, pressure or velocity")
-        if self.target not in CURVE_TARGETS and self.target not in ATTRIBUTE_RANGES:
-            raise ControllerError(f"{self.source}: there is no target {self.target!r}; known are "
-                                  f"{', '.join((*CURVE_TARGETS, *ATTRIBUTE_RANGES))}")
+        if self.target not in _TARGETS:
+            raise ControllerError(f"{self.source}: there is no target {self.target!r}; known are {', '.join(_TARGETS)}")
         if self.law not in LAWS:
             raise ControllerError(f"{self.source}: there is no law {self.law!r}; known are {', '.join(LAWS)}")
         if self.when not in ("onset", "mean"):
@@ -208,6 +211,9 @@ PRESETS: Mapping[str, ControllerMap] = MappingProxyType({
         Rule(source="cc76", target="vibrato_rate_hz", law="line", low=2.0, high=10.0),
         Rule(source="cc78", target="vibrato_delay_s", law="line", high=2.54),
         Rule(source="cc5", target="glide_s", law="ratio", low=0.002, high=2.0),
+        Rule(source="cc25", target="vibrato_fade_s", law="line", low=-0.04, high=5.04, blank=True),  # 0 at 1
+        Rule(source="cc26", target="vibrato_phase", law="line", low=-1.0 / 126.0, high=1.0, blank=True),
+        Rule(source="cc27", target="vibrato_irregularity", law="line", low=-0.5 / 126.0, high=0.5, blank=True),
         Rule(source="velocity", target="timing_s", law="line"),  # notes stand where they sound
         Rule(source="velocity", target="length_ratio", law="line", low=1.0, high=1.0),
         _BEND,
@@ -216,6 +222,10 @@ PRESETS: Mapping[str, ControllerMap] = MappingProxyType({
 """The tables by name."""
 
 DEFAULT = "gm"
+
+_FORMS: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "str": ("a word", (str,)), "float": ("a number", (int, float)), "bool": ("true or false", (bool,))}
+"""Type of a rule's field to what a user's table writes for it."""
 
 
 def load_controllers(name: str | os.PathLike[str]) -> ControllerMap:
@@ -254,10 +264,9 @@ def load_controllers(name: str | os.PathLike[str]) -> ControllerMap:
         if unknown:
             raise ControllerError(f"{path}, [{section}]: there is no {unknown[0]!r}; a rule has {', '.join(known)}")
         for field, value in given.items():
-            words = known[field] == "str"
-            if isinstance(value, bool) or not isinstance(value, str if words else (int, float)):
-                kind = "word" if words else "number"
-                raise ControllerError(f"{path}, [{section}]: {field} is {value!r}; write a {kind}")
+            kind, legal = _FORMS[str(known[field])]
+            if isinstance(value, bool) != (kind == "true or false") or not isinstance(value, legal):
+                raise ControllerError(f"{path}, [{section}]: {field} is {value!r}; write {kind}")
         try:
             rules.append(Rule(**{"source": source, **given}))
         except (ControllerError, TypeError) as error:

@@ -94,6 +94,8 @@ def handwork(part: Part, rules: ControllerMap = PRESETS[DEFAULT], note_lanes: No
             if value is None or (rule.gate and not _on(part, rule.gate, note.onset)):
                 continue
             if rule.sets:
+                if rule.blank and value < rule.value(0.5):
+                    continue
                 low, high, _ = ATTRIBUTE_RANGES[rule.target]
                 given.setdefault(note.id, {})[rule.target] = min(max(value, low), high)
                 continue

@@ -9,7 +9,9 @@ curves that ``add`` after them, in order. A curve that sets takes the place of w
 to its last, with a blend of ``BLEND_S`` outside; on a note it reaches to the note's end where its points do.
 
 A set ``pitch`` is the deviation from the written pitch in cents (0: exactly in tune, without vibrato), a set ``level``
-the level of partials and noise in dB re full scale over the body of the note, a set ``gain`` dB in place of all gains.
+the level of partials and noise in dB re full scale over the body of the note, a set ``gain`` dB in place of all gains,
+a set ``noise`` or ``partials`` the level of the noise, or of that band, in dB re full scale. Bands of partials are
+lines of their own, each with its layers.
 """
 
 from __future__ import annotations
@@ -54,6 +56,10 @@ class _Line:
         return np.asarray(np.clip(1.0 - outside / BLEND_S, 0.0, 1.0))
 
 
+_Target = tuple[str, tuple[int, ...]]
+"""A curve's target and its band, () where it has none."""
+
+
 class PartCurves:
     """The curves of one part, note by note.
 
@@ -70,13 +76,13 @@ class PartCurves:
         self, curves: Sequence[Curve], part: Part, expressions: Mapping[str, NoteExpression] | None = None
     ) -> None:
         notes = {note.id: note for note in part.notes}
-        self._whole: dict[str, list[_Line]] = {}
-        self._own: dict[str, dict[str, list[_Line]]] = {}
+        self._whole: dict[_Target, list[_Line]] = {}
+        self._own: dict[str, dict[_Target, list[_Line]]] = {}
         for curve in curves:
             if curve.part != part.name:
                 continue
             if curve.note_id is None:
-                self._whole.setdefault(curve.target, []).append(_piece_line(curve))
+                self._whole.setdefault((curve.target, curve.band or ()), []).append(_piece_line(curve))
                 continue
             if curve.note_id not in notes:
                 raise ValueError(f"part {part.name}: a curve is anchored to note {curve.note_id}, which the part does "
@@ -84,21 +90,30 @@ class PartCurves:
             note = notes[curve.note_id]
             shift = 0.0 if expressions is None else expressions[note.id].timing_s
             line = _note_line(curve, note, max(0.0, note.onset + shift))
-            self._own.setdefault(note.id, {}).setdefault(curve.target, []).append(line)
+            self._own.setdefault(note.id, {}).setdefault((curve.target, curve.band or ()), []).append(line)
 
-    def __call__(self, target: str, note_id: str, times: Floating) -> tuple[Floating, Floating] | None:
+    def bands(self, note_id: str) -> tuple[tuple[int, int], ...]:
+        """The bands of partials in which something is drawn on a note, first and last partial each."""
+        found = {band for target, band in (*self._whole, *self._own.get(note_id, ())) if target == "partials"}
+        return tuple((band[0], band[1]) for band in sorted(found))
+
+    def __call__(
+        self, target: str, note_id: str, times: Floating, band: tuple[int, int] | None = None
+    ) -> tuple[Floating, Floating] | None:
         """What becomes of a note's generated line: (factor, summand), out = factor * generated + summand.
 
         Args:
             target: a key of ``CURVE_TARGETS``.
             note_id: of the note.
             times: s from the start of the piece, anywhere in the note's sound; [N].
+            band: of the partials, for ``partials``.
 
         Returns:
             Factor (0 where the line is set, 1 where it is not) and summand in the target's unit, both [N]; None where
             no curve acts.
         """
-        lines = [*self._whole.get(target, ()), *self._own.get(note_id, {}).get(target, ())]
+        key = (target, band or ())
+        lines = [*self._whole.get(key, ()), *self._own.get(note_id, {}).get(key, ())]
         if not lines:
             return None
         times = np.asarray(times, np.float64)
@@ -145,7 +160,9 @@ def _note_line(curve: Curve, note: Note, onset: float) -> _Line:
                  end=np.inf if alone or last >= note.offset - _AT_THE_EDGE_S else last)
 
 
-def sample_curves(curves: Sequence[Curve], target: str, part: Part, times: Float64) -> Float64:
+def sample_curves(
+    curves: Sequence[Curve], target: str, part: Part, times: Float64, band: tuple[int, int] | None = None
+) -> Float64:
     """The sum of a part's adding curves over time, for lanes and pictures; 0 where none applies.
 
     A note's own curve counts from its onset until the next onset at or after its offset. Curves that set are no sum and
@@ -156,6 +173,7 @@ def sample_curves(curves: Sequence[Curve], target: str, part: Part, times: Float
         target: a key of ``CURVE_TARGETS``.
         part: the part that plays.
         times: s from the start of the piece; [N].
+        band: of the partials, for ``partials``.
 
     Returns:
         In the target's unit; [N].
@@ -168,7 +186,7 @@ def sample_curves(curves: Sequence[Curve], target: str, part: Part, times: Float
     notes = {note.id: note for note in part.notes}
     onsets = np.array([note.onset for note in part.notes])
     for curve in curves:
-        if curve.target != target or curve.part != part.name or curve.mode != "add":
+        if (curve.target, curve.band) != (target, band) or curve.part != part.name or curve.mode != "add":
             continue
         if curve.note_id is None:
             total += _piece_line(curve).value(times)

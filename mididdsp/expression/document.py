@@ -5,7 +5,8 @@ written in the shortest form that reads back to the same float64, so nothing is 
 beside this module describes the form (JSON Schema, draft 2020-12). A note's expression, the origins of its values and
 its locks stand on the note's own line; origins and locks are left out where the performance has none for the note.
 
-Documents carry a version. A document of a newer version is refused rather than half understood.
+Documents carry a version. One of an older version is brought up to date as it is read (``migration``); one of a newer
+version is refused rather than half understood.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from mididdsp.expression.migration import migrated
 from mididdsp.expression.types import (
     ATTRIBUTE_RANGES,
-    ATTRIBUTES,
+    NOTE_ATTRIBUTES,
     ORIGINS,
     Curve,
     Mix,
@@ -34,8 +36,8 @@ from mididdsp.files import atomic_path
 from mididdsp.notes.types import KeyChange, Lane, MeterChange, Note, Part, Score, TempoChange
 
 FORMAT = "mididdsp.performance"
-VERSION = 1
-"""The version written; the only one there is so far."""
+VERSION = 2
+"""The version written; older ones are read too."""
 
 
 class DocumentError(ValueError):
@@ -72,7 +74,7 @@ class _LaneRecord(_Record):
 
 _ExpressionRecord: Any = msgspec.defstruct(
     "_ExpressionRecord",
-    [(name, float | None if ATTRIBUTE_RANGES[name][2] else float) for name in ATTRIBUTES],
+    [(name, float | None if ATTRIBUTE_RANGES[name][2] else float) for name in NOTE_ATTRIBUTES],
     kw_only=True,
     forbid_unknown_fields=True,
 )
@@ -118,6 +120,7 @@ class _CurveRecord(_Record):
     note_id: str | None
     anchor: str
     origin: str
+    band: tuple[int, int] | None
     times: tuple[float, ...]
     values: tuple[float, ...]
 
@@ -128,6 +131,7 @@ class _DocumentRecord(_Record):
     title: str
     seed: int
     temperature: float
+    a4_hz: float
     checkpoints: dict[str, str]
     mix: _MixRecord
     tempo: tuple[_TempoRecord, ...]
@@ -183,9 +187,12 @@ def load_performance(path: str | os.PathLike[str]) -> Performance:
 def parse_performance(data: bytes) -> Performance:
     """The performance that the bytes of a document hold; ``load_performance`` without the file."""
     data = data.removeprefix(b"\xef\xbb\xbf")  # some editors begin a file with a byte-order mark
-    _check_heading(data)
+    version = _version(data)
     try:
-        record = msgspec.json.decode(data, type=_DocumentRecord)
+        if version == VERSION:
+            record = msgspec.json.decode(data, type=_DocumentRecord)
+        else:
+            record = msgspec.convert(migrated(msgspec.json.decode(data), version), type=_DocumentRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         _refuse(error, data)
     return _performance(record)
@@ -199,6 +206,7 @@ def _lines(performance: Performance) -> Iterator[str]:
     _check(performance)
     heading = {"format": FORMAT, "version": VERSION, "title": score.title, "seed": int(performance.seed),
                "temperature": _number(performance.temperature, "temperature"),
+               "a4_hz": _number(performance.a4_hz, "a4_hz"),
                "checkpoints": dict(performance.checkpoints), "mix": _mix_record(performance.mix)}
     yield "{\n"
     for name, value in heading.items():
@@ -269,7 +277,7 @@ def _note_record(note: Note, performance: Performance) -> dict[str, object]:
                                  "pitch": float(note.pitch), "velocity": note.velocity}
     if note.articulations:
         record["articulations"] = note.articulations
-    values = ((name, getattr(expression, name)) for name in ATTRIBUTES)
+    values = ((name, getattr(expression, name)) for name in NOTE_ATTRIBUTES)
     record["expression"] = {name: None if value is None else float(value) for name, value in values}
     if note.id in performance.origins:
         record["origins"] = dict(performance.origins[note.id])
@@ -280,8 +288,8 @@ def _note_record(note: Note, performance: Performance) -> dict[str, object]:
 
 def _curve_record(curve: Curve) -> dict[str, object]:
     return {"target": curve.target, "mode": curve.mode, "part": curve.part, "note_id": curve.note_id,
-            "anchor": curve.anchor, "origin": curve.origin, "times": [float(t) for t in curve.times],
-            "values": [float(v) for v in curve.values]}
+            "anchor": curve.anchor, "origin": curve.origin, "band": curve.band,
+            "times": [float(t) for t in curve.times], "values": [float(v) for v in curve.values]}
 
 
 def _mix_record(mix: Mix) -> dict[str, object]:
@@ -295,7 +303,8 @@ def _mix_record(mix: Mix) -> dict[str, object]:
 # --- checking --------------------------------------------------------------------------------------------------------
 
 
-def _check_heading(data: bytes) -> None:
+def _version(data: bytes) -> int:
+    """The version a document says it is of, when it can be read."""
     try:
         heading = msgspec.json.decode(data, type=_Heading)
     except msgspec.ValidationError as error:
@@ -311,6 +320,7 @@ def _check_heading(data: bytes) -> None:
                             "update mididdsp")
     if heading.version < 1:
         raise DocumentError(f"its version is {heading.version}, but versions begin at 1; correct the version")
+    return heading.version
 
 
 def _check(performance: Performance) -> None:
@@ -351,10 +361,10 @@ def _check_references(performance: Performance) -> None:
         for note_id, named in table.items():
             if note_id not in performance.expressions:
                 raise DocumentError(f"{kind} are given for note {note_id}, which the score does not have; remove them")
-            unknown = sorted(set(named) - set(ATTRIBUTES))
+            unknown = sorted(set(named) - set(NOTE_ATTRIBUTES))
             if unknown:
                 raise DocumentError(f"note {note_id}, {kind}: {unknown[0]!r} is not an attribute; "
-                                    f"the attributes are {', '.join(ATTRIBUTES)}")
+                                    f"the attributes are {', '.join(NOTE_ATTRIBUTES)}")
     for note_id, origins in performance.origins.items():
         for name, origin in origins.items():
             if origin not in ORIGINS:
@@ -397,7 +407,7 @@ def _performance(record: _DocumentRecord) -> Performance:
         places = {name: PartMix(**msgspec.structs.asdict(place)) for name, place in record.mix.parts.items()}
         performance = Performance(
             score=score, expressions=expressions, curves=tuple(curves), origins=origins, locks=locks,
-            seed=record.seed, temperature=record.temperature,
+            seed=record.seed, temperature=record.temperature, a4_hz=record.a4_hz,
             mix=Mix(gain_db=record.mix.gain_db, parts=places), checkpoints=record.checkpoints,
         )
     except ValueError as error:

@@ -27,7 +27,7 @@ import numpy as np
 
 from mididdsp.expression.controller_map import PRESETS, Rule
 from mididdsp.expression.curves import PartCurves
-from mididdsp.expression.types import ATTRIBUTES, Curve, NoteExpression, Performance
+from mididdsp.expression.types import NOTE_ATTRIBUTES, Curve, NoteExpression, Performance
 from mididdsp.files import atomic_path
 from mididdsp.notes.types import Part, PartPlan, PlannedNote
 
@@ -42,7 +42,7 @@ MOST_BEND_SEMITONES = 96
 MEMBERS = 15
 
 _RULES: Mapping[str, Rule] = {rule.target: rule for rule in PRESETS["own"] if rule.source.startswith("cc")}
-_ATTRIBUTES = tuple(rule for rule in _RULES.values() if rule.target in ATTRIBUTES)
+_ATTRIBUTES = tuple(rule for rule in _RULES.values() if rule.target in NOTE_ATTRIBUTES)
 
 Plan = Mapping[str, PartPlan]
 """Part name to its notes in chains and voices."""
@@ -205,8 +205,8 @@ class _Writer:
         key = min(127, max(0, math.floor(note.pitch + 0.5)))
         for rule in _ATTRIBUTES:
             value = getattr(item.expression, rule.target)
-            if value is not None:
-                yield from self._control(rule, value, on, channel)
+            if value is not None or rule.blank:
+                yield from self._control(rule, rule.value(0.0) if value is None else value, on, channel)
         for target in ("level", "gain"):
             for time, value in self._line(target, item, among):
                 yield from self._control(_RULES[target], value, self.ticks(time), channel)

@@ -40,6 +40,9 @@ PLAIN_FEATURES = 5
 CONTEXT_FEATURES = (PLAIN_FEATURES + len(VELOCITY_MARKS) + len(_PITCH_CENTRES) + len(ARTICULATIONS) + 2
                     + 2 * REACH * _NEIGHBOUR)
 
+SURROUNDINGS = len(ARTICULATIONS) + 2 + 2 * REACH * _NEIGHBOUR
+"""The last features of a context: marks, joints and neighbours; all 0 for a plain note by itself."""
+
 _COUNT = len(ATTRIBUTES)
 _INDEX = {name: index for index, name in enumerate(ATTRIBUTES)}
 _SEMITONES = 128
@@ -51,8 +54,32 @@ SHORTEST_VIBRATO_S = 0.2
 REST_S = 0.06
 """A gap longer than this is a rest as written: the note before it sounds in full."""
 
-SPREAD_WITH_VELOCITY = 0.5
-"""Share of the spread of level and brightness that is drawn where a velocity says how loud the note is."""
+TOUCHING_S = 0.015
+"""Gap between notes that are written without one and not joined."""
+
+RELEASE_UNDER_S = 0.07
+"""A note that another follows in its voice dies away as fast as this after the other's onset, or faster: the finger,
+the bow or the tongue that begins the next note ends the one before. Single notes, which taught the rest, ring on."""
+
+SPREAD_WITH_VELOCITY = {
+    "level_db": 0.5, "brightness": 0.25, "attack_s": 0.25, "release_s": 0.25, "attack_noise_db": 0.25,
+    "fluctuation_db": 0.25, "peak_position": 0.25,
+}
+"""Share of an attribute's spread that is drawn where a velocity says how loud the note is: single notes of one dynamic
+differ from take to take, and from session to session, by more than a player does."""
+
+SPREAD_IN_COMPANY = {"attack_s": 0.3, "fluctuation_db": 0.3, "peak_position": 0.3, "level_db": 0.4}
+"""Share that is drawn where there are neighbours: inside a phrase players are alike from note to note."""
+
+APART = ("length_ratio", "timing_s", "tuning_cents")
+"""Attributes that other sources teach than the rest: how they vary together with it is not known, so that what is given
+of them says nothing about the others."""
+
+SURFACE_ATTRIBUTES = ("brightness", "attack_noise_db")
+"""What hangs on pitch, velocity and length by the instrument more than by the music: tabulated from single notes."""
+
+SURFACE_PITCHES = tuple(range(21, 109))
+SURFACE_LENGTHS = (0.12, 0.35, 1.0, 3.0)
 
 MOOD_WEIGHTS = np.array([0.35, 0.6, 1.0, 0.6, 0.35])
 
@@ -171,7 +198,12 @@ class ExpressionConfig:
 
 
 class ExpressionNetwork(nn.Module):
-    """Context [N, CONTEXT_FEATURES] and instrument [N] → mean [N, A], Cholesky factor [N, A, A], vibrato logit [N]."""
+    """Context [N, CONTEXT_FEATURES] and instrument [N] → mean [N, A], Cholesky factor [N, A, A], vibrato logit [N].
+
+    Where there is a velocity, the mean of ``SURFACE_ATTRIBUTES`` is a table over pitch, velocity and length,
+    ``surface`` [instruments, attributes, pitches, velocities, lengths], fitted to single notes; to which the network
+    adds what neighbours and marks change.
+    """
 
     def __init__(self, config: ExpressionConfig) -> None:
         super().__init__()
@@ -184,6 +216,13 @@ class ExpressionNetwork(nn.Module):
         tinted = torch.tensor([float(name in COLOURED_ATTRIBUTES) for name in ATTRIBUTES])
         self.register_buffer("tinted", tinted, persistent=False)
         self.tinted: Tensor
+        on_surface = torch.tensor([float(name in SURFACE_ATTRIBUTES) for name in ATTRIBUTES])
+        self.register_buffer("on_surface", on_surface, persistent=False)
+        self.on_surface: Tensor
+        size = (len(INSTRUMENTS), len(SURFACE_ATTRIBUTES), len(SURFACE_PITCHES), len(VELOCITY_MARKS),
+                len(SURFACE_LENGTHS))
+        self.register_buffer("surface", torch.zeros(size))
+        self.surface: Tensor
         widths = [CONTEXT_FEATURES + config.embedding] + [config.width] * config.layers
         self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
                                     for module in (nn.Linear(a, b), nn.SiLU(), nn.Dropout(config.dropout))])
@@ -203,6 +242,11 @@ class ExpressionNetwork(nn.Module):
         colour = (1.0 - part) * self.colour(row) + part * self.colour(row + 1)
         hidden = self.body(torch.cat([context, embedded], -1))
         mean = self.mean(hidden) + self.tint(colour) * self.tinted
+        surrounded = (context[:, -SURROUNDINGS:] != 0).any(-1)
+        plain = ((context[:, 3] > 0) & ~surrounded).unsqueeze(-1) * self.on_surface  # there the table says all
+        columns = [_INDEX[name] for name in SURFACE_ATTRIBUTES]
+        mean = (mean * (1.0 - plain)).index_add(
+            1, torch.tensor(columns, device=mean.device), self._tabulated(context, instrument))
         flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], embedded], -1))
         lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(_COUNT, _COUNT)
@@ -211,6 +255,24 @@ class ExpressionNetwork(nn.Module):
         scale = 0.03 + nn.functional.softplus(diagonal + 0.3)
         factor = lower - torch.diag_embed(diagonal) + torch.diag_embed(scale)
         return mean, factor, self.vibrato(hidden)[:, 0]
+
+
+    def _tabulated(self, context: Tensor, instrument: Tensor) -> Tensor:
+        """The table at the notes, straight between its points; 0 without a velocity; [N, surface attributes]."""
+        places = (context[:, 0] * 20.0 + 60.0, context[:, 4] * 32.0 + 80.0, context[:, 1] + math.log(0.5))
+        points = (SURFACE_PITCHES, VELOCITY_MARKS, tuple(math.log(length) for length in SURFACE_LENGTHS))
+        corners: list[tuple[tuple[Tensor, ...], Tensor]] = [((), context[:, 3])]
+        for place, ticks in zip(places, points):
+            grid = torch.tensor(ticks, dtype=context.dtype, device=context.device)
+            inside = place.clamp(grid[0], grid[-1]).contiguous()
+            upper = torch.searchsorted(grid, inside).clamp(1, len(ticks) - 1)
+            part = (inside - grid[upper - 1]) / (grid[upper] - grid[upper - 1])
+            corners = [((*index, side), weight * share) for index, weight in corners
+                       for side, share in ((upper - 1, 1.0 - part), (upper, part))]
+        total = torch.zeros(len(context), len(SURFACE_ATTRIBUTES), dtype=context.dtype, device=context.device)
+        for (pitch, velocity, length), weight in corners:
+            total = total + weight.unsqueeze(-1) * self.surface[instrument, :, pitch, velocity, length]
+        return total
 
 
 def masked_log_likelihood(mean: Tensor, factor: Tensor, values: Tensor, known: Tensor) -> Tensor:
@@ -377,7 +439,10 @@ def _line(item: PlannedNote, planned: Mapping[str, PlannedNote], direction: str)
         other = planned[name]
         before, after = (other, current) if direction == "previous" else (current, other)
         velocity = (other.note.velocity - item.note.velocity) if other.note.velocity and item.note.velocity else 0.0
-        found.append(Neighbour(interval=other.note.pitch - item.note.pitch, gap_s=after.note.onset - before.note.offset,
+        gap = after.note.onset - before.note.offset
+        if not after.joined:  # as played, never as written: what is attacked anew is parted from the note before
+            gap = max(gap, TOUCHING_S)
+        found.append(Neighbour(interval=other.note.pitch - item.note.pitch, gap_s=gap,
                                seconds=other.note.duration, velocity=float(velocity)))
         current = other
     return found
@@ -405,14 +470,14 @@ def _draw(
     if item.leads:
         values["length_ratio"] = None
     elif "length_ratio" not in values:
-        values["length_ratio"] = _length_ratio(gap, mean, mood, temperature)
-    decided = [_INDEX[name] for name, value in values.items() if value is not None]
+        values["length_ratio"] = _length_ratio(item, gap, mean, mood, temperature)
+    decided = [_INDEX[name] for name, value in values.items() if value is not None and name in _INDEX]
     open_ = [index for index, name in enumerate(ATTRIBUTES) if name not in values]
     if open_:
         covariance = factor @ factor.T
         # what is given moves the rest; no vibrato has no place on the scale of extents, and what lies beyond the
         # recorded range (the clip of the training set) says no more than its edge
-        conditioned = [index for index in decided if ATTRIBUTES[index] in given
+        conditioned = [index for index in decided if ATTRIBUTES[index] in given and ATTRIBUTES[index] not in APART
                        and (vibrates or ATTRIBUTES[index] not in VIBRATO_ATTRIBUTES)]
         target = np.clip([SCALES[ATTRIBUTES[index]].forward(float(values[ATTRIBUTES[index]] or 0.0))
                           for index in conditioned], -4.0, 4.0)
@@ -426,23 +491,35 @@ def _draw(
         lower = np.linalg.cholesky(spread + 1e-9 * np.eye(len(open_)))
         # extremes beyond 2.5 sigma are measuring errors as often as playing
         spread_out = np.clip(mood[open_], -2.5, 2.5)
-        if item.note.velocity is not None:
-            # single notes of one dynamic differ from take to take by more than a player would inside a phrase
-            spread_out[[ATTRIBUTES[index] in ("level_db", "brightness") for index in open_]] *= SPREAD_WITH_VELOCITY
+        shares = [SPREAD_WITH_VELOCITY] if item.note.velocity is not None else []
+        if item.previous is not None or item.following is not None:
+            shares.append(SPREAD_IN_COMPANY)
+        spread_out = spread_out * [min([share.get(ATTRIBUTES[index], 1.0) for share in shares], default=1.0)
+                                   for index in open_]
         drawn = centre + temperature * (lower @ spread_out)
         for index, value in zip(open_, drawn):
             name = ATTRIBUTES[index]
             low, high, _ = ATTRIBUTE_RANGES[name]
             values[name] = float(np.clip(SCALES[name].backward(float(value)), low, high))
+    if gap is not None and not item.leads and "release_s" not in given and values["release_s"] is not None:
+        room = gap + (1.0 - float(values["length_ratio"] or 1.0)) * item.note.duration
+        values["release_s"] = min(values["release_s"], max(room, 0.0) + RELEASE_UNDER_S)
     if vibrates and "vibrato_delay_s" not in given and values["vibrato_delay_s"] is not None:
         values["vibrato_delay_s"] = min(values["vibrato_delay_s"], 0.5 * item.note.duration)
     return NoteExpression(**values)  # type: ignore[arg-type]
 
 
-def _length_ratio(gap: float | None, mean: Array, mood: Array, temperature: float) -> float:
-    """Sounding share of a note's length: all of it before a rest, a little less before a note that follows at once."""
+def _length_ratio(item: PlannedNote, gap: float | None, mean: Array, mood: Array, temperature: float) -> float:
+    """Sounding share of a note's length.
+
+    Under an articulation mark as the network says, before a rest all of it. A plain note sounds in full as well, but
+    for the moment that parts it from one that follows at once.
+    """
     if gap is None or gap > REST_S:
         return 1.0
     index = _INDEX["length_ratio"]
-    deviation = 0.3 * temperature * float(np.clip(mood[index], -2.5, 2.5))
-    return float(np.clip(SCALES["length_ratio"].backward(float(mean[index]) + deviation), 0.5, 1.0))
+    deviation = temperature * float(np.clip(mood[index], -2.5, 2.5))
+    if item.note.articulations:
+        return float(np.clip(SCALES["length_ratio"].backward(float(mean[index]) + 0.3 * deviation), 0.5, 1.0))
+    parting = TOUCHING_S * math.exp(0.4 * deviation) - gap
+    return float(np.clip(1.0 - max(parting, 0.0) / max(item.note.duration, 1e-3), 0.5, 1.0))

@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from mididdsp.expression.types import ATTRIBUTES
+from mididdsp.expression.types import CURVE_TARGETS, NOTE_ATTRIBUTES
 from mididdsp.expression.views import PAPER, PAPER_COLUMNS
 
 SHORT_NAMES: Mapping[str, str] = MappingProxyType({
     "level": "level_db", "fluctuation": "fluctuation_db", "peak": "peak_position", "attack_noise": "attack_noise_db",
-    "noise": "attack_noise_db", "attack": "attack_s", "release": "release_s", "vibrato": "vibrato_cents",
+    "attack": "attack_s", "release": "release_s", "vibrato": "vibrato_cents",
     "vibrato_rate": "vibrato_rate_hz", "rate": "vibrato_rate_hz", "vibrato_delay": "vibrato_delay_s",
     "delay": "vibrato_delay_s", "tuning": "tuning_cents", "timing": "timing_s", "length": "length_ratio",
-    "glide": "glide_s",
+    "glide": "glide_s", "vibrato_fade": "vibrato_fade_s", "fade": "vibrato_fade_s", "phase": "vibrato_phase",
+    "irregularity": "vibrato_irregularity",
 })
 """Short name to attribute."""
 
@@ -39,7 +40,9 @@ UNITS: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "level_db": _DB, "fluctuation_db": _DB, "peak_position": _SHARE, "brightness": {"oct": 1.0, "octaves": 1.0},
     "attack_noise_db": _DB, "attack_s": _SECONDS, "release_s": _SECONDS, "vibrato_cents": _CENTS,
     "vibrato_rate_hz": {"hz": 1.0}, "vibrato_delay_s": _SECONDS, "tuning_cents": _CENTS, "timing_s": _SECONDS,
-    "length_ratio": _SHARE, "glide_s": _SECONDS, "pitch": _CENTS, "gain": _DB,
+    "length_ratio": _SHARE, "glide_s": _SECONDS, "vibrato_fade_s": _SECONDS,
+    "vibrato_phase": {"%": 0.01, "deg": 1 / 360, "°": 1 / 360, "cycles": 1.0}, "vibrato_irregularity": _SHARE,
+    "pitch": _CENTS, "gain": _DB, "noise": _DB, "partials": _DB,
     "duration": _SECONDS, "onset": _SECONDS, "velocity": {},
 })
 """Units of each attribute, of the curves' targets and of a note's own numbers, with their size in the attribute's."""
@@ -48,8 +51,11 @@ SHOWN_UNITS: Mapping[str, str] = MappingProxyType({
     "level_db": "dB", "fluctuation_db": "dB", "peak_position": "", "brightness": "oct", "attack_noise_db": "dB",
     "attack_s": "s", "release_s": "s", "vibrato_cents": "c", "vibrato_rate_hz": "Hz", "vibrato_delay_s": "s",
     "tuning_cents": "c", "timing_s": "s", "length_ratio": "", "glide_s": "s",
+    "vibrato_fade_s": "s", "vibrato_phase": "", "vibrato_irregularity": "",
 })
 """How an attribute's unit is printed."""
+
+_BAND = re.compile(r"partials\.(\d+)(?:-(\d+))?")
 
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([^\d\s]*)", re.IGNORECASE)
 _NOTE_NAME = re.compile(r"([A-Ga-g])([#♯b♭x]*)(-?\d+)")
@@ -88,7 +94,7 @@ def named(word: str) -> Name:
         if paper not in PAPER:
             raise EditError(f"the paper has no attribute {paper!r}; it has {', '.join(PAPER)}")
         return Name(attribute=PAPER[paper].attribute, paper=paper)
-    if plain in SHORT_NAMES or plain in ATTRIBUTES:
+    if plain in SHORT_NAMES or plain in NOTE_ATTRIBUTES:
         ambiguous = plain in PAPER
         return Name(attribute=SHORT_NAMES.get(plain, plain), needs_unit=ambiguous)
     paper = PAPER_COLUMNS.get(plain, plain)
@@ -131,8 +137,37 @@ def number(text: str, name: Name, *, relative: bool = False) -> float:
     return value * units[unit.lower()]
 
 
+def is_line(word: str) -> bool:
+    """Whether a word names a line that can be drawn."""
+    return word in CURVE_TARGETS or _BAND.fullmatch(word) is not None
+
+
+def line_named(word: str) -> tuple[str, tuple[int, int] | None]:
+    """(target of a curve, band of partials) that a word names: ``level``, ``noise``, ``partials.5-12``.
+
+    ``partials`` alone has no band and stands for all of them, where that makes sense.
+
+    Raises:
+        EditError: it names none.
+    """
+    found = _BAND.fullmatch(word)
+    if found is None:
+        if word not in CURVE_TARGETS:
+            raise EditError(f"there is no line {word!r}; known are {', '.join(CURVE_TARGETS)} (as partials.5-12)")
+        return word, None
+    band = int(found[1]), int(found[2] or found[1])
+    if not 1 <= band[0] <= band[1]:
+        raise EditError(f"{word!r} is no band of partials; write the first and the last, from 1, as partials.5-12")
+    return "partials", band
+
+
+def line_name(target: str, band: tuple[int, int] | None) -> str:
+    """The word that ``line_named`` reads."""
+    return target if band is None else f"{target}.{band[0]}-{band[1]}"
+
+
 def curve_value(text: str, target: str) -> float:
-    """A point of a curve of ``target`` (``level``, ``gain`` or ``pitch``) in dB or cents."""
+    """A point of a curve of ``target`` (a key of ``CURVE_TARGETS``) in dB or cents."""
     return number(text, Name(attribute={"level": "level_db"}.get(target, target)))
 
 

@@ -13,7 +13,7 @@ from mididdsp.notes.types import Score
 if TYPE_CHECKING:
     from mididdsp.expression.edit import Selection
 
-ORIGINS = ("prior", "score", "controller", "hand")
+ORIGINS = ("prior", "recording", "score", "controller", "hand")
 """Where a value came from, weakest first."""
 
 
@@ -36,6 +36,12 @@ class NoteExpression:
         timing_s: shift of the onset; later is positive.
         length_ratio: sounding over written length; None when the next note is joined to it.
         glide_s: 10–90 % time of the way from the note before; None when not joined.
+        vibrato_fade_s: from the delay on, time in which the swing grows from nothing to its full extent; None grows as
+            players of the family let it.
+        vibrato_phase: where in its cycle the swing begins, in cycles: 0 at the centre going up, 0.25 at the top, to 1;
+            None is any.
+        vibrato_irregularity: standard deviation of the rate, and of the extent, over the note, as shares of them; 0 is
+            a machine's; None is the player's own.
     """
 
     level_db: float
@@ -52,6 +58,9 @@ class NoteExpression:
     timing_s: float
     length_ratio: float | None
     glide_s: float | None
+    vibrato_fade_s: float | None = None
+    vibrato_phase: float | None = None
+    vibrato_irregularity: float | None = None
 
     def __post_init__(self) -> None:
         for name, (low, high, nullable) in ATTRIBUTE_RANGES.items():
@@ -78,14 +87,25 @@ ATTRIBUTE_RANGES: Mapping[str, tuple[float, float, bool]] = MappingProxyType({
     "timing_s": (-2.0, 2.0, False),
     "length_ratio": (0.01, 4.0, True),
     "glide_s": (0.0, 10.0, True),
+    "vibrato_fade_s": (0.0, 60.0, True),
+    "vibrato_phase": (0.0, 1.0, True),
+    "vibrato_irregularity": (0.0, 0.5, True),
 })
 """Lowest and highest legal value of each attribute, and whether it may be None."""
 
-ATTRIBUTES: tuple[str, ...] = tuple(item.name for item in fields(NoteExpression))
-"""The attributes in their order everywhere."""
+UNDRAWN = ("vibrato_fade_s", "vibrato_phase", "vibrato_irregularity")
+"""Attributes that no prior draws: None until a hand, a score or a controller says otherwise."""
 
-CURVE_TARGETS: Mapping[str, str] = MappingProxyType({"level": "db", "gain": "db", "pitch": "cents"})
-"""What a curve may move, with its unit: ``level`` is dynamic and moves the timbre too, ``gain`` is loudness alone."""
+NOTE_ATTRIBUTES: tuple[str, ...] = tuple(item.name for item in fields(NoteExpression))
+"""All attributes, in their order everywhere."""
+
+ATTRIBUTES: tuple[str, ...] = tuple(name for name in NOTE_ATTRIBUTES if name not in UNDRAWN)
+"""The attributes that priors draw, in the order their weights know."""
+
+CURVE_TARGETS: Mapping[str, str] = MappingProxyType({
+    "level": "db", "gain": "db", "pitch": "cents", "noise": "db", "partials": "db"})
+"""What a curve may move, with its unit: ``level`` is dynamic and moves the timbre too, ``gain`` is loudness alone,
+``noise`` the bow's or breath's noise, ``partials`` a band of them; the last two leave all else as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +121,7 @@ class Curve:
         note_id: anchor; None means the whole part.
         anchor: ``piece`` (absolute times), ``onset`` or ``offset`` (of the note).
         origin: one of ``ORIGINS``.
+        band: first and last partial that ``partials`` moves, both in it, from 1; None for every other target.
     """
 
     target: str
@@ -111,10 +132,15 @@ class Curve:
     note_id: str | None = None
     anchor: str = "piece"
     origin: str = "hand"
+    band: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.target not in CURVE_TARGETS:
             raise ValueError(f"a curve's target is {self.target!r}; known are {', '.join(CURVE_TARGETS)}")
+        if (self.target == "partials") != (self.band is not None):
+            raise ValueError("a curve of partials needs its band (first and last), one of anything else has none")
+        if self.band is not None and not 1 <= self.band[0] <= self.band[1]:
+            raise ValueError(f"a curve's band is {self.band}; give the first and the last partial, from 1 upwards")
         if self.mode not in ("add", "set"):
             raise ValueError(f"a curve's mode is {self.mode!r}; it must be add or set")
         if self.anchor not in ("piece", "onset", "offset"):
@@ -163,6 +189,7 @@ class Performance:
         temperature: at which the prior was sampled.
         mix: levels, places and rooms.
         checkpoints: level name to hash of the weights used.
+        a4_hz: what A4 is tuned to; deviations in cents are from it.
     """
 
     score: Score
@@ -174,8 +201,11 @@ class Performance:
     temperature: float = 1.0
     mix: Mix = field(default_factory=Mix)
     checkpoints: Mapping[str, str] = field(default_factory=dict)
+    a4_hz: float = 440.0
 
     def __post_init__(self) -> None:
+        if not 100.0 <= self.a4_hz <= 1_000.0:  # written this way so that NaN fails too
+            raise ValueError(f"a4_hz is {self.a4_hz}; A4 is tuned to 100 to 1000 Hz, 440 by custom")
         ids = {note.id for part in self.score.parts for note in part.notes}
         missing = ids - set(self.expressions)
         if missing:

@@ -5,8 +5,8 @@ cadences, rhythm). The prior fills the open cells, take by take; each take is wr
 report. What the composer wrote is kept to the note: where no cell of a note was open, the note itself goes into the
 result, off the grid as it may be.
 
-Conventions: voices are soprano, alto, tenor, bass, from 0; bars are counted from 1, a pickup is bar 0; pitches are MIDI
-numbers; a *step* is a sixteenth.
+Conventions: voices are numbered from the highest, from 0, as many as the prior has; bars are counted from 1, a pickup
+is bar 0; pitches are MIDI numbers; a *step* is a sixteenth.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from mididdsp.notes.sketch import (
 )
 from mididdsp.notes.types import MeterChange, Note, Part, Score, TempoChange
 from mididdsp.notes.voice_leading import Marks, in_key_share, marks
-from mididdsp.notes.wishes import FROM_FILE, VOICES, Cadence, ComposeError, Wishes
+from mididdsp.notes.wishes import FROM_FILE, Cadence, ComposeError, Wishes, voice_names
 from mididdsp.random import keyed_generator
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Report:
     """The table of a take.
 
     Attributes:
-        surprise: nats per sixteenth of all voices (``NotePrior.surprise``); lower is likelier, Bach lies near 4.6.
+        surprise: nats per sixteenth of all voices (``NotePrior.surprise``); lower is likelier, Bach lies near 3.9.
         in_key: share of the sounding sixteenths in the scale of the key, 0 to 1.
         key: its name.
         marks: voice leading.
@@ -86,7 +86,7 @@ class Report:
         reach = ", ".join(f"{name} {low}-{high}" for name, low, high in self.ranges)
         return "\n".join(
             (
-                f"surprise   {self.surprise:.2f} nats a sixteenth (lower is likelier; Bach's chorales: 4.6)",
+                f"surprise   {self.surprise:.2f} nats a sixteenth (lower is likelier; Bach's chorales: 3.9)",
                 f"key        {self.key}, {100 * self.in_key:.1f} % in its scale",
                 f"parallels  {one.fifths} fifths, {one.octaves} octaves in {one.moving_pairs} moving pairs",
                 f"crossing   {100 * one.crossed:.1f} %    too wide {100 * one.wide:.1f} %",
@@ -110,7 +110,7 @@ def harmonize(
     score: Score,
     *,
     given: Sequence[int] | None = None,
-    voices: Sequence[int] = (0, 1, 2, 3),
+    voices: Sequence[int] | None = None,
     wishes: Wishes = NEW,
     takes: int = 1,
     seed: int = 0,
@@ -119,11 +119,11 @@ def harmonize(
     """Add the other voices to what is given.
 
     Args:
-        prior: with four voices.
-        score: one to four parts.
-        given: voice of each part, from the first on; by default one part is the soprano, two are the outer voices, and
-            of four the soprano is kept and the others are drawn anew.
-        voices: of the result.
+        prior: with two to five voices.
+        score: one part for each voice that is given.
+        given: voice of each part, from the first on; by default one part is the highest voice, two are the outer ones,
+            and where there is a part for each voice the highest is kept and the others are drawn anew.
+        voices: of the result; None is all that the prior has.
         wishes: see ``Wishes``; locked cells of other given voices are kept too.
         takes: how many.
         seed: of the first; the others have the next ones.
@@ -132,8 +132,9 @@ def harmonize(
     Raises:
         ComposeError: the task cannot be done as it was given.
     """
-    sketch = sketch_of(prior, score, wishes, given=given, voices=voices)
-    kept = sketch.voice_of if given is not None or len(sketch.voice_of) < len(VOICES) else (0,)
+    total = prior.config.voices
+    sketch = sketch_of(prior, score, wishes, given=given, voices=range(total) if voices is None else voices)
+    kept = sketch.voice_of if given is not None or len(sketch.voice_of) < total else (0,)
     known = np.zeros(sketch.grid.pitch.shape, bool)
     known[list(kept)] = True
     # Before the first given note and after the last there is nothing to harmonise.
@@ -166,7 +167,7 @@ def infill(
         bars: first and last bar to write; None is the whole piece.
         open_voices: to write; None is all there are.
     """
-    held = voices_of(score, given)
+    held = voices_of(score, given, prior.config.voices)
     written = tuple(held if open_voices is None else open_voices)
     sketch = sketch_of(prior, score, wishes, given=given, voices=sorted({*held, *written}))
     known = np.ones(sketch.grid.pitch.shape, bool)
@@ -193,7 +194,7 @@ def continue_(
     """
     if bars < 1:
         raise ComposeError(f"there are {bars} bars to write; it must be at least 1")
-    held = voices_of(score, given)
+    held = voices_of(score, given, prior.config.voices)
     sketch = sketch_of(prior, score, wishes, given=given, voices=held, more_bars=bars)
     known = np.zeros(sketch.grid.pitch.shape, bool)
     known[:, : sketch.bar(sketch.last_bar - bars + 1).start] = True
@@ -207,7 +208,7 @@ def generate(
     bars: int,
     meter: tuple[int, int] = (4, 4),
     bpm: float = _DEFAULT_BPM,
-    voices: Sequence[int] = (0, 1, 2, 3),
+    voices: Sequence[int] | None = None,
     wishes: Wishes = NEW,
     takes: int = 1,
     seed: int = 0,
@@ -219,7 +220,7 @@ def generate(
         bars: whole bars, at least 1; a pickup (see ``Wishes``) comes before them.
         meter: numerator and denominator.
         bpm: quarter notes a minute.
-        voices: of the piece.
+        voices: of the piece; None is all that the prior has.
 
     See ``harmonize`` for what is not said here.
     """
@@ -235,7 +236,8 @@ def generate(
         raise ComposeError(f"the pickup is {wishes.pickup} quarter notes; it must be shorter than a bar")
     changes = (MeterChange(beat=0.0, numerator=meter[0], denominator=meter[1]),)
     position, bar = positions(changes, bars * int(length) + pickup, pickup)
-    shape = (len(VOICES), len(position))
+    total = len(voice_names(prior.config.voices))
+    shape = (total, len(position))
     key = wishes.key
     if key is None:
         key = parse_key(("C", "G", "D", "F", "Bb", "A minor", "E minor", "D minor", "G minor")[
@@ -244,7 +246,8 @@ def generate(
     sketch = Sketch(
         grid=NoteGrid(pitch=np.full(shape, REST, np.int16), onset=np.zeros(shape, bool), position=position, bar=bar,
                       fermata=np.zeros(shape[1], bool)),
-        known=np.zeros(shape, bool), key=key, source=source, absent=absent_voices(voices), pickup=pickup, meter=changes,
+        known=np.zeros(shape, bool), key=key, source=source, pickup=pickup, meter=changes,
+        absent=absent_voices(range(total) if voices is None else voices, total),
     )
     if not wishes.cadences:
         ends = [*range(_PHRASE_BARS, bars, _PHRASE_BARS)]
@@ -272,7 +275,7 @@ def vary(
     """
     if not 0.0 <= amount <= 1.0:
         raise ComposeError(f"the amount is {amount}; it must be from 0 (nothing) to 1 (everything)")
-    held = voices_of(score, given)
+    held = voices_of(score, given, prior.config.voices)
     sketch = sketch_of(prior, score, wishes, given=given, voices=held)
     drawn: list[Take] = []
     for take in range(takes):
@@ -298,19 +301,20 @@ def _takes(
     if takes < 1:
         raise ComposeError(f"takes is {takes}; it must be at least 1")
     known = sketch.known.copy()
+    total, names = sketch.grid.voices, voice_names(sketch.grid.voices)
     for lock in wishes.locks:
         bars = lock.bars or (sketch.bars[0][0], sketch.last_bar)
         steps = slice(sketch.bar(bars[0]).start, sketch.bar(bars[1]).stop)
-        for voice in range(len(VOICES)) if lock.voices is None else lock.voices:
+        for voice in range(total) if lock.voices is None else lock.voices:
             if voice in sketch.voice_of:
                 known[voice, steps] = True
             elif lock.voices is not None:
-                raise ComposeError(f"the {VOICES[voice]} cannot be kept: the file has no such voice")
+                raise ComposeError(f"the {names[voice]} cannot be kept: the file has no such voice")
     known[list(sketch.absent)] = True
     tied = given_rhythm(sketch, known) if wishes.keep_rhythm else None
     if tied is not None:
         # A rest of a given rhythm is given.
-        known |= (sketch.grid.pitch == REST) & np.isin(np.arange(len(VOICES)), sketch.voice_of)[:, None]
+        known |= (sketch.grid.pitch == REST) & np.isin(np.arange(total), sketch.voice_of)[:, None]
     sketch = replace(sketch, known=known)
     grid, bias = guided(prior, sketch, wishes)
     ranges = ranges_of(prior, sketch, wishes)
@@ -353,14 +357,15 @@ def _take(prior: NotePrior, sketch: Sketch, filled: NoteGrid, wishes: Wishes, se
         filled, pitch=np.where(filled.pitch == REST, REST, filled.pitch + sketch.octave).astype(np.int16)
     )
     key = sketch.key or find_key(sounding.pitch) or parse_key("C")
-    present = [voice for voice in range(len(VOICES)) if voice not in sketch.absent]
+    names = voice_names(filled.voices)
+    present = [voice for voice in range(filled.voices) if voice not in sketch.absent]
     instruments = instruments_of(sketch, wishes)
     limits = [(INSTRUMENTS[instruments[voice]].low, INSTRUMENTS[instruments[voice]].high) for voice in present]
     ranges = []
     for voice in present:
         notes = sounding.pitch[voice][sounding.pitch[voice] != REST]
         if notes.size:
-            ranges.append((VOICES[voice], int(notes.min()), int(notes.max())))
+            ranges.append((names[voice], int(notes.min()), int(notes.max())))
     report = Report(
         surprise=prior.surprise(filled, key=sketch.key, absent=sketch.absent),
         in_key=in_key_share(sounding.pitch[present], key.scale),
@@ -416,7 +421,7 @@ def _part_names(sketch: Sketch, instruments: Sequence[str], present: Sequence[in
         if keep and voice in sketch.voice_of and sketch.source is not None:
             name = sketch.source.parts[sketch.voice_of.index(voice)].name
         while name in names:
-            name = f"{name} ({VOICES[voice]})"
+            name = f"{name} ({voice_names(sketch.grid.voices)[voice]})"
         names.append(name)
     return names
 

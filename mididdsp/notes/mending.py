@@ -23,6 +23,9 @@ _MOST_MENDED = 6
 
 _MEND_CANDIDATES = 10
 
+_REACH = 64
+"""Sixteenths to each side of a note that are looked at when its pitch is chosen: four bars of 4/4."""
+
 
 def mend_parallels(
     prior: NotePrior,
@@ -53,8 +56,6 @@ def mend_parallels(
     Returns:
         The grid with as many or fewer parallels; onsets as they were.
     """
-    there = np.ones(grid.pitch.shape, bool)
-    there[list(absent)] = False
     numbers = np.arange(prior.config.classes) + prior.config.low - 1
     for turn in range(_MOST_MENDED):
         found = parallels(grid.pitch)
@@ -62,8 +63,7 @@ def mend_parallels(
             break
         changed = False
         for one in found:
-            before = parallels(grid.pitch)
-            if one not in before:
+            if one not in parallels(grid.pitch):
                 continue  # mended with another
             random = keyed_generator(seed, "notes", "mend", f"{turn}", f"{one.step}", f"{one.upper}", f"{one.lower}")
             best: tuple[float, NoteGrid] | None = None
@@ -72,25 +72,41 @@ def mend_parallels(
                     span = next((a, b) for a, b in note_spans(grid, voice) if a <= step < b)
                     if not open_cells[voice, span[0] : span[1]].all():
                         continue
-                    known = there.copy()
-                    known[voice, span[0] : span[1]] = False
-                    scores = prior.predict(grid, known, key=key)[voice, span[0] : span[1]]
+                    # What lies far away says nothing here, and long pieces take long as wholes.
+                    near = slice(max(0, span[0] - _REACH), min(grid.steps, span[1] + _REACH))
+                    view, inside = _part(grid, near), (span[0] - near.start, span[1] - near.start)
+                    known = np.ones(view.pitch.shape, bool)
+                    known[list(absent)] = False
+                    known[voice, inside[0] : inside[1]] = False
+                    scores = prior.predict(view, known, key=key)[voice, inside[0] : inside[1]]
                     if bias is not None:
                         scores = scores + bias[voice, span[0] : span[1]]
                     mean = scores.mean(0) + temperature * random.gumbel(size=len(numbers))
                     mean[(numbers < ranges[voice][0]) | (numbers > ranges[voice][1])] = -np.inf
+                    before = len(parallels(view.pitch))
                     for choice in np.argsort(-mean)[:_MEND_CANDIDATES]:
-                        tried = _with_pitch(grid, voice, span, int(numbers[choice]))
+                        tried = _with_pitch(view, voice, inside, int(numbers[choice]))
                         if not np.isfinite(mean[choice]) or tried is None or (best and best[0] >= mean[choice]):
                             continue
-                        if len(parallels(tried.pitch)) < len(before) and _no_worse(tried, grid):
-                            best = (float(mean[choice]), tried)
+                        if len(parallels(tried.pitch)) < before and _no_worse(tried, view):
+                            whole = _with_pitch(grid, voice, span, int(numbers[choice]))
+                            assert whole is not None
+                            best = (float(mean[choice]), whole)
                             break
             if best is not None:
                 grid, changed = best[1], True
         if not changed:
             break
     return grid
+
+
+def _part(grid: NoteGrid, steps: slice) -> NoteGrid:
+    """Some steps of a grid; what is held into them begins there."""
+    pitch = grid.pitch[:, steps]
+    return NoteGrid(
+        pitch=pitch, onset=grid.onset[:, steps] | begins(pitch), position=grid.position[steps], bar=grid.bar[steps],
+        fermata=grid.fermata[steps],
+    )
 
 
 def _no_worse(tried: NoteGrid, before: NoteGrid) -> bool:

@@ -1,6 +1,6 @@
 """From a task to what the prior over notes can do: a grid, which cells of it are known, what is wished of the rest.
 
-Conventions: voices are soprano, alto, tenor, bass, from 0; bars are counted from 1, a pickup is bar 0; pitches are MIDI
+Conventions: voices are numbered from the highest, from 0; bars are counted from 1, a pickup is bar 0; pitches are MIDI
 numbers; a *step* is a sixteenth.
 """
 
@@ -19,7 +19,7 @@ from mididdsp.notes.chords import parse_chords
 from mididdsp.notes.grid import REST, STEPS_PER_QUARTER, NoteGrid, meter_steps, note_spans, score_to_grid
 from mididdsp.notes.keys import Key, find_key
 from mididdsp.notes.types import KeyChange, MeterChange, Score
-from mididdsp.notes.wishes import ENSEMBLES, FROM_FILE, VOICE_RANGES, VOICES, ComposeError, Wishes
+from mididdsp.notes.wishes import FROM_FILE, ComposeError, Wishes, players, voice_names, voice_ranges
 
 if TYPE_CHECKING:
     from mididdsp.notes.generator import NotePrior
@@ -89,23 +89,28 @@ class Sketch:
         return self.bars[-1][0]
 
 
-def voices_of(score: Score, given: Sequence[int] | None) -> tuple[int, ...]:
-    """Voice of each part."""
+def voices_of(score: Score, given: Sequence[int] | None, total: int) -> tuple[int, ...]:
+    """Voice of each part, of ``total`` voices."""
     count = len(score.parts)
-    if not 1 <= count <= len(VOICES):
-        raise ComposeError(f"the file has {count} parts; give one to {len(VOICES)}, each one voice")
+    if not 1 <= count <= total:
+        raise ComposeError(f"the file has {count} parts; give one to {total}, each one voice")
     if given is not None:
         if len(given) != count or len(set(given)) != count:
             raise ComposeError(f"{len(given)} voices are named for {count} parts; name one voice for each part")
+        if not all(0 <= voice < total for voice in given):
+            raise ComposeError(f"the voices {list(given)} are named, but the prior has {total}, from 0")
         return tuple(given)
-    voices = {1: (0,), 2: (0, 3), 3: (0, 1, 3), 4: (0, 1, 2, 3)}[count]
+    # The highest ones and the bass; of one part the highest.
+    voices = (0,) if count == 1 else (*range(count - 1), total - 1)
     height = [-median(note.pitch for note in part.notes) if part.notes else 0.0 for part in score.parts]
     ranked = sorted(range(count), key=lambda part: height[part])
     return tuple(voices[ranked.index(part)] for part in range(count))
 
 
-def absent_voices(voices: Iterable[int]) -> tuple[int, ...]:
-    return tuple(voice for voice in range(len(VOICES)) if voice not in set(voices))
+def absent_voices(voices: Iterable[int], total: int) -> tuple[int, ...]:
+    """Those of ``total`` voices that are not among ``voices``."""
+    there = set(voices)
+    return tuple(voice for voice in range(total) if voice not in there)
 
 
 def sketch_of(
@@ -118,9 +123,8 @@ def sketch_of(
     more_bars: int = 0,
 ) -> Sketch:
     """A score on the grid of the prior, everything known."""
-    if prior.config.voices != len(VOICES):
-        raise ComposeError(f"the prior has {prior.config.voices} voices; composing needs one of {len(VOICES)}")
-    voice_of = voices_of(score, given)
+    total = len(voice_names(prior.config.voices))
+    voice_of = voices_of(score, given, total)
     if any(voice not in voices for voice in voice_of):
         raise ComposeError("a part of the file is a voice that the result shall not have; name it among the voices")
     if not any(part.notes for part in score.parts):
@@ -132,7 +136,7 @@ def sketch_of(
     position, bar = positions(meter, used, pickup)
     steps = used + int(bar[-1]) - 1 - int(position[-1]) + more_bars * int(bar[-1])
     position, bar = positions(meter, steps, pickup)
-    pitch = np.full((len(VOICES), steps), REST, np.int16)
+    pitch = np.full((total, steps), REST, np.int16)
     onset = np.zeros(pitch.shape, bool)
     for part, voice in enumerate(voice_of):
         pitch[voice, :used], onset[voice, :used] = reading.grid.pitch[part, :used], reading.grid.onset[part, :used]
@@ -151,7 +155,7 @@ def sketch_of(
     grid = NoteGrid(pitch=shifted, onset=onset, position=position, bar=bar, fermata=np.zeros(steps, bool))
     return Sketch(
         grid=grid, known=np.ones(pitch.shape, bool), octave=octave, key=key, source=score, voice_of=voice_of,
-        absent=absent_voices(voices), pickup=pickup, messages=tuple(messages), meter=meter,
+        absent=absent_voices(voices, total), pickup=pickup, messages=tuple(messages), meter=meter,
     )
 
 
@@ -187,13 +191,14 @@ def positions(meter: Sequence[MeterChange], steps: int, pickup: int) -> tuple[ND
 def _octave(prior: NotePrior, pitch: NDArray[np.int16]) -> int | None:
     """Semitones in whole octaves to take away, so that the voices lie best within the prior's; None if none fits."""
     best: tuple[int, int] | None = None
+    usual = voice_ranges(len(pitch))
     for order, octave in enumerate(_OCTAVES):
         moved = [(voice, pitch[voice][pitch[voice] != REST] - octave) for voice in range(len(pitch))]
         sung = [(voice, notes) for voice, notes in moved if notes.size]
         if any(notes.min() < prior.config.low or notes.max() > prior.config.high for _, notes in sung):
             continue
         beside = sum(
-            int((notes < VOICE_RANGES[voice][0] - 2).sum() + (notes > VOICE_RANGES[voice][1] + 2).sum())
+            int((notes < usual[voice][0] - 2).sum() + (notes > usual[voice][1] + 2).sum())
             for voice, notes in sung
         )
         if best is None or (beside, order) < best:
@@ -225,7 +230,7 @@ def given_rhythm(sketch: Sketch, known: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def instruments_of(sketch: Sketch, wishes: Wishes) -> list[str]:
-    chosen = list(ENSEMBLES["string-quartet" if wishes.ensemble == FROM_FILE else wishes.ensemble])
+    chosen = players("string-quartet" if wishes.ensemble == FROM_FILE else wishes.ensemble, sketch.grid.voices)
     if wishes.ensemble == FROM_FILE and sketch.source is not None:
         for part, voice in zip(sketch.source.parts, sketch.voice_of):
             chosen[voice] = part.instrument

@@ -13,6 +13,9 @@ ARTICULATIONS = (
 )
 """The marks a note may carry. ``legato`` means: joined to the note before it without a new attack."""
 
+MOST_PLAYERS = 64
+"""Of a part, where a person asks for a section: more are not heard as more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:

@@ -1,11 +1,12 @@
 """What a composer asks for: voices, ensembles, keys, chords, cadences, what is kept; and the words for them.
 
-Conventions: voices are soprano, alto, tenor, bass, from 0; bars are counted from 1, a pickup is bar 0.
+Conventions: voices are numbered from the highest, from 0, as many as the prior has (two to five, see ``voice_names``);
+bars are counted from 1, a pickup is bar 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,17 @@ from mididdsp.notes.keys import Key
 VOICES = ("soprano", "alto", "tenor", "bass")
 """Of the shipped prior, from the highest."""
 
-VOICE_RANGES = ((60, 81), (53, 74), (48, 69), (36, 64))
+_VOICE_RANGES = ((60, 81), (53, 74), (48, 69), (36, 64))
 """Where the voices sing in the chorales the prior has learnt from, MIDI numbers."""
+
+_NAMES = {
+    2: ("soprano", "bass"),
+    3: ("soprano", "alto", "bass"),
+    4: VOICES,
+    5: ("soprano", "quinto", "alto", "tenor", "bass"),
+}
+_SEATS = {2: (0, 3), 3: (0, 1, 3), 4: (0, 1, 2, 3), 5: (0, 1, 2, 2, 3)}
+"""For so many voices: which of the four voices' range and instrument each of them has."""
 
 FROM_FILE = "file"
 """In place of an ensemble: parts of the file keep their instruments, new ones are a string quartet's."""
@@ -38,6 +48,27 @@ PASSES = 64
 
 class ComposeError(ValueError):
     """A task cannot be done as it was given; the message is one sentence for the user."""
+
+
+def voice_names(count: int) -> tuple[str, ...]:
+    """Names of the voices of a prior, from the highest.
+
+    Raises:
+        ComposeError: composing is made for two to five voices.
+    """
+    if count not in _NAMES:
+        raise ComposeError(f"the prior has {count} voices; composing needs one of {min(_NAMES)} to {max(_NAMES)}")
+    return _NAMES[count]
+
+
+def voice_ranges(count: int) -> list[tuple[int, int]]:
+    """Where so many voices usually sing, MIDI numbers."""
+    return [_VOICE_RANGES[seat] for seat in _SEATS[count]]
+
+
+def players(ensemble: str, count: int) -> list[str]:
+    """Instruments of an ensemble of ``ENSEMBLES`` for so many voices; five strings have two violas."""
+    return [ENSEMBLES[ensemble][seat] for seat in _SEATS[count]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +130,7 @@ class Wishes:
             raise ComposeError(f"the temperature is {self.temperature}; it must be a number above 0")
 
 
-def parse_voices(text: str) -> tuple[int, ...]:
+def parse_voices(text: str, names: Sequence[str] = VOICES) -> tuple[int, ...]:
     """Voices from their names, separated by commas; a beginning is enough: ``alto,ten``.
 
     Raises:
@@ -107,9 +138,9 @@ def parse_voices(text: str) -> tuple[int, ...]:
     """
     found = []
     for word in text.lower().split(","):
-        matching = [number for number, name in enumerate(VOICES) if word.strip() and name.startswith(word.strip())]
+        matching = [number for number, name in enumerate(names) if word.strip() and name.startswith(word.strip())]
         if len(matching) != 1:
-            raise ComposeError(f"{word.strip()!r} is no voice; write {', '.join(VOICES)}, separated by commas")
+            raise ComposeError(f"{word.strip()!r} is no voice; write {', '.join(names)}, separated by commas")
         found.append(matching[0])
     return tuple(dict.fromkeys(found))
 
@@ -130,7 +161,7 @@ def parse_bars(text: str) -> tuple[int, int]:
     return bars
 
 
-def parse_lock(text: str) -> Lock:
+def parse_lock(text: str, names: Sequence[str] = VOICES) -> Lock:
     """A lock from ``bass``, ``5-8`` or ``alto,tenor:5-8``.
 
     Raises:
@@ -139,7 +170,7 @@ def parse_lock(text: str) -> Lock:
     voices, _, bars = text.rpartition(":")
     if not voices and bars[:1].isalpha():
         voices, bars = bars, ""
-    return Lock(voices=parse_voices(voices) if voices else None, bars=parse_bars(bars) if bars else None)
+    return Lock(voices=parse_voices(voices, names) if voices else None, bars=parse_bars(bars) if bars else None)
 
 
 def parse_cadence(text: str) -> Cadence:

@@ -175,13 +175,16 @@ def analyse_note(audio: Array, pitch: float, *, max_partials: int = MAX_PARTIALS
     return analyse_with_f0(audio, f0, voiced, max_partials=max_partials)
 
 
-def track_f0(audio: Array, guide_hz: Array, *, reach_cents: float = 90.0) -> tuple[Array, NDArray[np.bool_]]:
+def track_f0(
+    audio: Array, guide_hz: Array, *, reach_cents: float = 90.0, top_db: float | None = None
+) -> tuple[Array, NDArray[np.bool_]]:
     """Fundamental by harmonic matching around a guide, refined from the partials' phase advance.
 
     Args:
         audio: mono at ``ANALYSIS_RATE``.
         guide_hz: frequency near which the fundamental lies; [T].
         reach_cents: how far from the guide it may be.
+        top_db: highest level of the recording, 50 dB below which nothing is voiced; None is that of ``audio``.
 
     Returns:
         (f0_hz [T], voiced [T]); unvoiced frames hold the nearest voiced value.
@@ -231,7 +234,7 @@ def track_f0(audio: Array, guide_hz: Array, *, reach_cents: float = 90.0) -> tup
     # the advance from frame k to k + 1 is the frequency half a frame later
     half = f0.copy()
     f0[1:] = 0.5 * (half[1:] + half[:-1])
-    voiced = (strength > 0.25) & (level > max(level.max() - 50.0, -95.0))
+    voiced = (strength > 0.25) & (level > max((level.max() if top_db is None else top_db) - 50.0, -95.0))
     f0 = _hold(_median(f0, 5), voiced)
     return f0, voiced
 

@@ -3,8 +3,8 @@
 Conventions: the frames of all segments stand one after the other in ``f0_hz`` and ``amplitude_db`` [N],
 ``harmonics`` [N, H] and ``noise_db`` [N, B], float32 without loss. ``segment_frames`` and ``segment_start_s`` (float64)
 [S] cut them into segments, ``segment_ids`` [S] names these, ``segment_notes`` [S] counts the notes of each and
-``note_ids`` lists them. ``header`` is a JSON text: format, version, part, instrument, frame_rate, noise_edges_hz, seed.
-Nothing is pickled. The same parameters give the same bytes.
+``note_ids`` lists them. ``header`` is a JSON text: format, version, part, instrument, frame_rate, noise_edges_hz, seed,
+a4_hz. Nothing is pickled. The same parameters give the same bytes.
 
 Writing and reading go segment by segment, so that memory does not grow with the length of the part.
 """
@@ -57,6 +57,7 @@ class SynthFile:
         noise_edges_hz: edges of the noise bands, increasing; B + 1 values.
         frame_rate: frames per second.
         seed: of the noise.
+        a4_hz: what A4 was tuned to when they were made.
         segment_ids: one for each segment, in the order of the file.
         segment_start_s: time of each segment's first frame, s.
         segment_frames: frames in each.
@@ -69,6 +70,7 @@ class SynthFile:
     noise_edges_hz: tuple[float, ...]
     frame_rate: float
     seed: int
+    a4_hz: float
     segment_ids: tuple[str, ...]
     segment_start_s: tuple[float, ...]
     segment_frames: tuple[int, ...]
@@ -111,7 +113,7 @@ class SynthWriter:
 
     Args:
         path: of the file, by custom ``NAME.synth.npz``; its folder must exist.
-        part, instrument, noise_edges_hz, frame_rate, seed: as in ``SynthParams``.
+        part, instrument, noise_edges_hz, frame_rate, seed, a4_hz: as in ``SynthParams``.
 
     Raises:
         SynthFileError: a segment does not fit the ones before it or holds what no renderer can play.
@@ -119,11 +121,12 @@ class SynthWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, part: str, instrument: str,
-                 noise_edges_hz: tuple[float, ...], frame_rate: float = 250.0, seed: int = 0) -> None:
+                 noise_edges_hz: tuple[float, ...], frame_rate: float = 250.0, seed: int = 0,
+                 a4_hz: float = 440.0) -> None:
         self._path = Path(path)
         self._header = {"format": FORMAT, "version": VERSION, "part": part, "instrument": instrument,
                         "frame_rate": float(frame_rate), "noise_edges_hz": [float(edge) for edge in noise_edges_hz],
-                        "seed": int(seed)}
+                        "seed": int(seed), "a4_hz": float(a4_hz)}
         self._bands = max(len(noise_edges_hz) - 1, 0)
         self._partials: int | None = None
         self._ids: list[str] = []
@@ -206,7 +209,7 @@ def save_synth(path: str | os.PathLike[str], params: SynthParams | SynthFile) ->
         OSError: the file cannot be written.
     """
     with SynthWriter(path, part=params.part, instrument=params.instrument, noise_edges_hz=params.noise_edges_hz,
-                     frame_rate=params.frame_rate, seed=params.seed) as writer:
+                     frame_rate=params.frame_rate, seed=params.seed, a4_hz=params.a4_hz) as writer:
         for segment in params:
             writer.write(segment)
 
@@ -245,7 +248,7 @@ def open_synth(path: str | os.PathLike[str]) -> SynthFile:
     ends = np.cumsum(counts)
     return SynthFile(
         path=path, part=header["part"], instrument=header["instrument"], frame_rate=header["frame_rate"],
-        noise_edges_hz=tuple(header["noise_edges_hz"]), seed=header["seed"],
+        noise_edges_hz=tuple(header["noise_edges_hz"]), seed=header["seed"], a4_hz=header["a4_hz"],
         segment_ids=tuple(ids.tolist()), segment_start_s=tuple(starts.tolist()), segment_frames=tuple(frames.tolist()),
         segment_note_ids=tuple(tuple(note_ids[end - count:end].tolist()) for count, end in zip(counts, ends)),
     )
@@ -259,7 +262,8 @@ def load_synth(path: str | os.PathLike[str]) -> SynthParams:
     """
     file = open_synth(path)
     return SynthParams(part=file.part, instrument=file.instrument, segments=tuple(file),
-                       noise_edges_hz=file.noise_edges_hz, frame_rate=file.frame_rate, seed=file.seed)
+                       noise_edges_hz=file.noise_edges_hz, frame_rate=file.frame_rate, seed=file.seed,
+                       a4_hz=file.a4_hz)
 
 
 _DAMAGE = (ValueError, KeyError, TypeError, SyntaxError, EOFError, OSError, struct.error, zlib.error, RuntimeError,
@@ -310,6 +314,9 @@ def _parse_header(text: str) -> dict[str, Any]:
         raise SynthFileError("its header names no part or no instrument")
     if type(header.get("seed")) is not int:
         raise SynthFileError(f"its seed is {header.get('seed')!r}, not a whole number")
+    tuning = header.setdefault("a4_hz", 440.0)  # the first files had no other
+    if not (type(tuning) is float and 100.0 <= tuning <= 1_000.0):
+        raise SynthFileError(f"its a4_hz is {tuning!r}, not a number from 100 to 1000")
     if not (type(rate) is float and 0 < rate < math.inf):
         raise SynthFileError(f"its frame rate is {rate!r}, not a number above 0")
     if not (isinstance(edges, list) and all(type(edge) is float and math.isfinite(edge) for edge in edges)

@@ -29,6 +29,7 @@ from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Chain, Note, PartPlan, PlannedNote
 from mididdsp.random import keyed_generator
+from mididdsp.synthesis import conformance, vibrato
 from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.synthesis.life import draw
 from mididdsp.synthesis.types import Segment
@@ -46,7 +47,6 @@ PRE_FRAMES = 8
 
 NOISE_CENTRES = 40
 REFERENCE_LEVEL_DB = -26.0
-ONSET_DB = 25.0
 TAIL_DB = 75.0
 """A release is rendered until it is this far below the note's level."""
 
@@ -273,13 +273,6 @@ class _Place:
         return 2.0 * self.glide_out + 0.02
 
 
-VIBRATO_GROWTH: Mapping[str, tuple[float, ...]] = {
-    "strings": (0.72, 0.97, 1.0, 0.80, 0.48),
-    "woodwind": (0.30, 0.60, 0.97, 0.95, 0.75),
-    "brass": (0.45, 0.60, 0.90, 0.98, 0.80),
-}
-"""Relative extent at 10, 30, 50, 70 and 90 % of a note, measured on phrases of many players (figures/playing.md)."""
-
 _SLUR_REACH_S = 0.2
 _SLUR_DIP_DB = 0.5
 _TARGETS = ("level", "gain", "pitch")
@@ -388,35 +381,49 @@ class SynthesisGenerator:
         # to a nanosecond: the frame of the onset is at 0, not before it by a rounding that hangs on where the piece is
         since, until = np.round(clock - place.onset, 9), np.round(place.offset - clock, 9)
         random = keyed_generator(seed, note.id, "life")
-        swing, turned = _vibrato(expression, since, place.seconds, INSTRUMENTS[instrument].family, random, temperature)
+        swing, turned = vibrato.swing(
+            expression, since, place.seconds, INSTRUMENTS[instrument].family, random, temperature)
         drawn = {target: curves(target, note.id, clock) if curves is not None else None for target in _TARGETS}
         asked = _asked_frames(since, until)
-        frames = frame_features(since[asked], until[asked], place.seconds, expression, swing[asked], turned[asked])
-        mean = self._mean(instrument, place, frames)
-        output = _between(mean, asked)
-        level, slow = output[:, 0], output[:, 1]
-        knots, noise = output[:, 2 : 2 + len(KNOTS)], output[:, 2 + len(KNOTS) :]
-        rms = self.life_rms[int(expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
-        life = temperature * draw(rms, len(clock), random)
         inside = np.flatnonzero((since >= 0) & (until > 0))
         if len(inside) == 0:
             inside = np.array([int(np.argmin(np.abs(since)))])
         begin, end = int(inside[0]), int(inside[-1]) + 1
+        frames = frame_features(since[asked], until[asked], place.seconds, expression, swing[asked], turned[asked])
+        mean = self._mean(instrument, place, frames)
+        output = _between(mean, asked)
+        told = conformance.NoteClock.of(
+            output[:, 0], output[:, 2 + len(KNOTS) :], begin, end,
+            None if place.planned.joined else expression.attack_s)
+        if told is not None:  # it spoke or ended at another time than was asked
+            own = told(since[asked])
+            frames = frame_features(own, place.seconds - own, place.seconds, expression, swing[asked], turned[asked])
+            mean = self._mean(instrument, place, frames)
+            output = _between(mean, asked)
+        level, slow = output[:, 0], output[:, 1]
+        knots, noise = output[:, 2 : 2 + len(KNOTS)], output[:, 2 + len(KNOTS) :]
+        rms = self.life_rms[int(expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
+        life = temperature * draw(rms, len(clock), random)
         # life grows out of the attack and dies with the sound
         alive = np.clip(since / 0.06, 0.0, 1.0) if not place.planned.joined else np.ones(len(since))
         knots = knots + life[:, 2:] * alive[:, None]
         level = level + life[:, 0] * alive
         if not place.planned.leads:
-            level, noise = _release(level, noise, end, expression.release_s)
-        level = _fluctuation(level, begin, end, expression.fluctuation_db)
-        knots = _brightness(knots, level, begin, end, expression.brightness, note.pitch)
+            level, noise = conformance.release(level, noise, begin, end, expression.release_s)
         if not place.planned.joined:
-            noise = _attack_noise(noise, level, begin, end, expression.attack_noise_db)
-            level, noise = _onset(level, noise, begin)  # last, for it is the sum of all that is heard
-        gain = expression.level_db - _body_level(level, noise, begin, end)
+            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
+        level, noise = conformance.fluctuation(
+            level, noise, begin, end, expression.fluctuation_db, expression.peak_position)
+        if not place.planned.joined:
+            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
+        knots = conformance.brightness(knots, level, begin, end, expression.brightness, note.pitch)
+        if not place.planned.joined:
+            noise = conformance.attack_noise(noise, level, begin, end, expression.attack_noise_db)
+            level, noise = conformance.onset(level, noise, begin)  # last, for it is the sum of all that is heard
+        gain = expression.level_db - conformance.body_level(level, noise, begin, end)
         level, noise = level + gain, noise + gain
         if drawn["level"] is not None:
-            shift = _level_shift(level, noise, begin, end, *drawn["level"], attacks=not place.planned.joined)
+            shift = conformance.level_shift(level, noise, begin, end, *drawn["level"], attacks=not place.planned.joined)
             # the level moves as drawn; partials and noise move against it as the network knows
             moved = _between(self._mean(instrument, place, frames, shift[asked]) - mean, asked)
             level = level + shift
@@ -427,9 +434,13 @@ class SynthesisGenerator:
         slow = np.clip(slow, -80.0, 80.0)
         slow[end:] = slow[end - 1]
         # in a short note there is no time to wander from its pitch and come back
-        wander = (slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)) * float(np.clip(place.seconds / 0.3, 0.25, 1.0))
-        middle = slice(begin + (end - begin) // 6, max(end - (end - begin) // 6, begin + (end - begin) // 6 + 1))
-        wander = wander - np.mean((wander + swing)[middle])
+        time_to = float(np.clip(place.seconds / 0.4, 0.1, 1.0)) ** 1.5
+        wander = time_to * (slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0))
+        # what is heard as the pitch of a note is its middle; under a vibrato as long a middle as there is
+        centre = np.hanning(end - begin + 2)[1:-1] ** (0 if expression.vibrato_cents else 2)
+        edge = (end - begin) // 6
+        centre[:edge] = centre[len(centre) - edge :] = 0.0
+        wander = wander - np.average((wander + swing)[begin:end], weights=centre)
         deviation = expression.tuning_cents + swing + wander
         if drawn["pitch"] is not None:
             deviation = drawn["pitch"][0] * deviation + drawn["pitch"][1]
@@ -560,156 +571,3 @@ def _bridged(level: Array, places: list[_Place], start: float) -> Array:
 def _ramp(position: Array) -> Array:
     """Raised cosine from 0 to 1 whose 10–90 % way is one unit of ``position``, centred at 0."""
     return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(0.5 + 0.5904 * position, 0.0, 1.0)))
-
-
-def _vibrato(
-    expression: NoteExpression, since: Array, seconds: float, family: str, random: np.random.Generator,
-    temperature: float,
-) -> tuple[Array, Array]:
-    """(deviation in cents, the same a quarter period later) of the note's vibrato; zeros without one."""
-    phase0 = 2 * np.pi * random.random()
-    drift = random.standard_normal(8)
-    if not expression.vibrato_cents or not expression.vibrato_rate_hz:
-        return np.zeros(len(since)), np.zeros(len(since))
-    rate = expression.vibrato_rate_hz
-    delay = min(expression.vibrato_delay_s or 0.0, 0.8 * seconds)
-    growth = np.interp(np.clip(since / max(seconds, 0.01), 0, 1), (0.1, 0.3, 0.5, 0.7, 0.9), VIBRATO_GROWTH[family])
-    entry = np.clip((since - delay) * rate + 0.25, 0.0, 1.0)
-    exit_ = np.clip((seconds - since) * rate * 2.0 + 0.3, 0.0, 1.0)
-    envelope = growth * entry * exit_
-    sounding = (since >= 0) & (since < seconds)
-    peak = float(envelope[sounding].max()) if sounding.any() else 0.0
-    if peak <= 0:
-        return np.zeros(len(since)), np.zeros(len(since))
-    strong = sounding & (envelope >= 0.5 * peak)
-    envelope = envelope / float(envelope[strong].mean())
-    # the rate wanders a few per cent, by two slow sinusoids
-    phase = 2 * np.pi * rate * since + phase0
-    for k in range(2):
-        wave = np.sin(2 * np.pi * (0.7 + 0.9 * k) * since + 3.0 * drift[2 * k + 1])
-        phase = phase + 0.15 * temperature * drift[2 * k] * wave
-    envelope = expression.vibrato_cents * envelope
-    return envelope * np.sin(phase), -envelope * np.cos(phase)
-
-
-def _body_level(level: Array, noise: Array, begin: int, end: int) -> float:
-    """Power mean over the body in dB, as ``expression.analysis`` defines it."""
-    power = 10 ** (level[begin:end] / 10) + (10 ** (noise[begin:end] / 10)).sum(1)
-    body = power >= power.max() * 0.01
-    return float(10 * np.log10(power[body].mean()))
-
-
-def _level_shift(
-    level: Array, noise: Array, begin: int, end: int, factor: Array, summand: Array, *, attacks: bool
-) -> Array:
-    """dB by which drawn curves move the level, frame by frame.
-
-    Where the level is set, the body follows the line; the attack rises to it and the release falls from it as they
-    would without one.
-    """
-    if (factor == 1.0).all():
-        return summand
-    total = 10.0 * np.log10(10 ** (level / 10) + (10 ** (noise / 10)).sum(1))
-    risen = begin
-    if attacks:
-        risen += int(np.argmax(total[begin:end] >= _body_level(level, noise, begin, end) - 3.0))
-    total[:risen], total[end:] = total[risen], total[end - 1]
-    return np.asarray((factor - 1.0) * total + summand)
-
-
-def _fluctuation(level: Array, begin: int, end: int, asked_db: float) -> Array:
-    """Stretch the level's shape inside the note so that its deviation is what was asked."""
-    count = end - begin
-    if count < 20:
-        return level
-    trim = count // 10
-    inner = level[begin + trim : end - trim]
-    actual = float(np.std(inner))
-    if actual < 1e-3:
-        return level
-    factor = float(np.clip(asked_db / actual, 0.25, 4.0))
-    window = np.zeros(len(level))
-    ramp = np.minimum(np.arange(count), np.arange(count)[::-1]) / max(trim, 1)
-    window[begin:end] = np.clip(ramp, 0.0, 1.0)
-    return np.asarray(level + window * (factor - 1.0) * (level - inner.mean()))
-
-
-def _brightness(knots: Array, level: Array, begin: int, end: int, asked: float, pitch: float) -> Array:
-    """Tilt the partials, dB an octave, until the power centroid over the body is what was asked."""
-    count = int(np.clip(15_500.0 / midi_to_hz(pitch), 1, 300))
-    if count < 2:
-        return knots
-    step = max(1, (end - begin) // 60)
-    weights = knot_weights(count).T
-    share = 10 ** ((knots[begin:end:step] @ weights) / 10)
-    power = 10 ** (level[begin:end:step] / 10)
-    power = np.where(power >= 0.01 * power.max(), power, 0.0)
-    mean = (share / share.sum(1, keepdims=True) * power[:, None]).sum(0)
-    number = np.arange(1, count + 1, dtype=np.float64)
-    log_number = np.log(number)
-    low, high = -4.0, 4.0
-    for _ in range(25):
-        tilt = 0.5 * (low + high)
-        tilted = mean * np.exp(tilt * log_number)
-        if np.log2((tilted * number).sum() / tilted.sum()) < asked:
-            low = tilt
-        else:
-            high = tilt
-    tilt = float(np.clip(0.5 * (low + high), -2.5, 2.5))
-    return np.asarray(knots + 10.0 / np.log(10.0) * tilt * np.log(KNOTS))
-
-
-def _onset(level: Array, noise: Array, begin: int) -> tuple[Array, Array]:
-    """The sound passes 25 dB below its top in the frame of the onset, not before and not after."""
-    total = 10 * np.log10(10 ** (level / 10) + (10 ** (noise / 10)).sum(1))
-    threshold = float(total.max()) - ONSET_DB
-    later = np.flatnonzero(total[begin:] >= threshold + 0.5)
-    until = begin + (int(later[0]) if len(later) else 0)
-    level = level.copy()
-    level[begin:until] = np.maximum(level[begin:until], threshold + 0.5)  # partials alone: the noise is as asked
-    cut = np.zeros(len(level))
-    ceiling = threshold - 0.5 - 1.5 * np.arange(begin, 0, -1)
-    cut[:begin] = np.minimum(0.0, ceiling - total[:begin])
-    return level + cut, noise + cut[:, None]
-
-
-def _attack_noise(noise: Array, level: Array, begin: int, end: int, asked_db: float) -> Array:
-    """Gain on the noise of the first 40 ms, leaving over the next 60 ms."""
-    stop = min(begin + 10, end)
-    early = float(10 * np.log10((10 ** (noise[begin:stop] / 10)).sum(1).mean()))
-    gain = np.clip(asked_db - (early - _body_level(level, noise, begin, end)), -15.0, 15.0)
-    shape = np.clip(1.0 - (np.arange(len(noise)) - stop) / 15.0, 0.0, 1.0)
-    return np.asarray(noise + gain * shape[:, None])
-
-
-def _release(level: Array, noise: Array, end: int, release_s: float) -> tuple[Array, Array]:
-    """After the offset the fall takes the time asked for, and ends."""
-    count = len(level) - end
-    if count < 2 or end < 1:
-        return level, noise
-    fall = level[end:] - level[end - 1]
-    below3, below20 = np.flatnonzero(fall <= -3.0), np.flatnonzero(fall <= -20.0)
-    time = np.arange(count, dtype=np.float64)
-    if len(below3) and len(below20):
-        actual = max(float(below20[0] - below3[0]), 0.5) / FRAME_RATE
-        stretch = float(np.clip(actual / max(release_s, 0.008), 0.3, 3.0))
-    else:
-        stretch = 1.0
-    source = np.minimum(time * stretch, count - 1.0)
-    level = level.copy()
-    level[end:] = np.interp(source, time, level[end:])
-    # past 20 dB down it goes on falling at its own pace at least, so that it always ends
-    slope = max(17.0 / max(release_s, 0.01), 30.0) / FRAME_RATE
-    fall = level[end:] - level[end - 1]
-    late = np.flatnonzero(fall <= -20.0)
-    since = int(late[0]) if len(late) else min(count - 1, int(3.0 * release_s * FRAME_RATE))
-    line = fall[since] - slope * (time[since:] - since)
-    level[end + since :] = level[end - 1] + np.minimum(fall[since:], line)
-    closing = np.zeros(len(level))
-    last = min(count, 12)
-    closing[len(level) - last :] = -np.linspace(0, 60, last)
-    level = level + closing
-    limit = np.maximum(level[end - 1] - level[end:], 0.0)[:, None]
-    noise = noise.copy()
-    noise[end:] = np.minimum(noise[end:], noise[end - 1][None, :] - 0.8 * limit + 6.0) + closing[end:, None]
-    return level, noise

@@ -38,13 +38,16 @@ class Track:
     level_db: Array
 
 
-def track_pitch(audio: Array, *, low: float = 24.0, high: float = 106.0, chunk_s: float = 30.0) -> Track:
+def track_pitch(
+    audio: Array, *, low: float = 24.0, high: float = 106.0, chunk_s: float = 30.0, top_db: float | None = None
+) -> Track:
     """Fundamental of the whole recording.
 
     Args:
         audio: mono at ``ANALYSIS_RATE``; [N].
         low, high: MIDI numbers between which it lies.
         chunk_s: spectra are made for this long at a time: memory does not grow with the square of anything.
+        top_db: highest level of the recording, against which silence is told; None is that of ``audio``.
     """
     count = frame_count(len(audio))
     candidates = np.arange(low - 0.5, high + 0.51, STEP_SEMITONES)
@@ -56,11 +59,11 @@ def track_pitch(audio: Array, *, low: float = 24.0, high: float = 106.0, chunk_s
     score = np.concatenate(scores)
     level = level_contour(audio)
     loudness = level_contour(audio, 0.03)[::PATH_HOP]
-    quiet = loudness < loudness.max() - _QUIET_DB
+    quiet = loudness < (loudness.max() if top_db is None else top_db) - _QUIET_DB
     path, voiced = _path(score, quiet)
     guide = midi_to_hz(np.repeat(candidates[path], PATH_HOP)[:count])
     said = np.repeat(voiced, PATH_HOP)[:count]
-    f0, heard = track_f0(audio, guide, reach_cents=60.0)
+    f0, heard = track_f0(audio, guide, reach_cents=60.0, top_db=top_db)
     periodicity = np.repeat(score[np.arange(len(path)), path], PATH_HOP)[:count]
     return Track(f0_hz=f0, voiced=said & heard, periodicity=np.clip(periodicity, 0.0, 1.0), level_db=level)
 

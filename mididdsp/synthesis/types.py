@@ -65,6 +65,7 @@ class SynthParams:
         noise_edges_hz: edges of the noise bands, increasing; B + 1 values.
         frame_rate: frames per second.
         seed: of the noise.
+        a4_hz: what A4 was tuned to when they were made.
     """
 
     part: str
@@ -73,6 +74,7 @@ class SynthParams:
     noise_edges_hz: tuple[float, ...]
     frame_rate: float = 250.0
     seed: int = 0
+    a4_hz: float = 440.0
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(self.segments)

@@ -20,10 +20,11 @@ from mididdsp.data.expression_set import (
     single_note_examples,
     violin_examples,
 )
-from mididdsp.data.notes_dataset import read_about
+from mididdsp.data.notes_dataset import load_notes, read_about
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
     PLAIN_FEATURES,
+    SURFACE_ATTRIBUTES,
     VELOCITY_MARKS,
     ExpressionConfig,
     ExpressionGenerator,
@@ -36,16 +37,13 @@ from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
 from mididdsp.training.loop import CURVE_FILE, train
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
+from mididdsp.training.surfaces import RISE, smooth_surfaces
 
 Batch = tuple[Tensor, ...]
 
 ATTRIBUTION = ("Trained on samples of the Philharmonia Orchestra's players (CC BY-SA 3.0, philharmonia.co.uk) and on "
                "facts of the violin transcriptions of Tamer et al. 2023 (Music Technology Group, Universitat Pompeu "
                "Fabra).")
-
-BRIGHTNESS_RISE = 0.4
-"""Least rise of the mean brightness (model scale) from velocity 33 to 112 that training insists on."""
-
 
 class Batches:
     """Examples of several sources, a fixed share of the batch from each; a pure function of the step."""
@@ -88,7 +86,7 @@ def monotone_penalty(model: nn.Module, context: Tensor, instrument: Tensor) -> T
     level, brightness = ATTRIBUTES.index("level_db"), ATTRIBUTES.index("brightness")
     rise = above - below
     too_flat = nn.functional.relu(0.3 - rise[:, level])
-    too_dull = nn.functional.relu(BRIGHTNESS_RISE * 20 / 79 - rise[:, brightness])
+    too_dull = nn.functional.relu(RISE["brightness"] * 20 / 79 - rise[:, brightness])
     return (too_flat + too_dull).mean()
 
 
@@ -124,13 +122,14 @@ def figures(model: ExpressionNetwork, examples: Examples) -> dict[str, float]:
 def run(config: Mapping[str, Any]) -> Path:
     """Train by ``configs/expression`` and write the checkpoint; returns its folder."""
     out, settings = Path(config["out"]), loop_settings(config)
-    sources, held_out = _made_up() if config["made_up"] else _sources(Path(config["data"]))
+    surfaces, sources, held_out = _made_up() if config["made_up"] else _sources(Path(config["data"]))
     save_config(config, out)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = ExpressionNetwork(ExpressionConfig(**config["model"]))
     if config["start"] is not None:
         network.load_state_dict(load_checkpoint(Path(config["start"]), level="expression").tensors)
+    network.surface.copy_(torch.from_numpy(surfaces))
     network.to(device(config["device"]))
 
     def validate(model: nn.Module) -> dict[str, float]:
@@ -156,21 +155,24 @@ def run(config: Mapping[str, Any]) -> Path:
     return out / "checkpoint"
 
 
-def _sources(dataset: Path) -> tuple[dict[str, Examples], dict[str, Examples]]:
+def _sources(dataset: Path) -> tuple[NDArray[np.float32], dict[str, Examples], dict[str, Examples]]:
+    """The table fitted to single notes, and examples to learn from and to validate on."""
     folder = Path(read_about(dataset)["folder"])
+    single = load_notes(dataset, "train")
+    surfaces, shifts = smooth_surfaces(single, seed=0)
     sources = {
-        "notes": single_note_examples(dataset, "train", copies=4, seed=0),
+        "notes": single_note_examples(single, copies=4, seed=0, shifts=dict(zip(SURFACE_ATTRIBUTES, shifts.T))),
         "phrases": phrase_examples(dataset, "train", copies=2, seed=0),
         "violinists": violin_examples(folder, "train", dataset=dataset),
         "figures": figure_examples(folder, count=40_000, seed=0),
     }
-    held_out = {"notes": single_note_examples(dataset, "valid", copies=1, seed=1),
+    held_out = {"notes": single_note_examples(load_notes(dataset, "valid"), copies=1, seed=1),
                 "phrases": phrase_examples(dataset, "valid", copies=2, seed=1),
                 "violinists": violin_examples(folder, "valid", dataset=dataset)}
-    return sources, held_out
+    return surfaces, sources, held_out
 
 
-def _made_up() -> tuple[dict[str, Examples], dict[str, Examples]]:
+def _made_up() -> tuple[NDArray[np.float32], dict[str, Examples], dict[str, Examples]]:
     """Random contexts and attributes: enough to run the recipe, nothing to learn."""
     def examples(count: int, seed: int) -> Examples:
         random = keyed_generator(seed, "made-up expression")
@@ -181,4 +183,5 @@ def _made_up() -> tuple[dict[str, Examples], dict[str, Examples]]:
             known=(random.random((count, len(ATTRIBUTES))) < 0.7).astype(np.float32),
             vibrates=random.integers(0, 2, count).astype(np.float32))
     sources = {name: examples(64, seed) for seed, name in enumerate(("notes", "phrases", "violinists", "figures"))}
-    return sources, {"notes": examples(32, len(sources))}
+    surfaces = np.zeros(ExpressionNetwork(ExpressionConfig(width=1)).surface.shape, np.float32)
+    return surfaces, sources, {"notes": examples(32, len(sources))}

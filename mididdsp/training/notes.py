@@ -1,4 +1,4 @@
-"""The recipe of the prior over notes: chorales in, a checkpoint with its held-out figures out.
+"""The recipe of the prior over notes: chorales, or another corpus, in; a checkpoint with its held-out figures out.
 
 Conventions: the loss of a batch is the mean over its pieces of the mean over their open cells of the negative log
 probability of the true pitch, in nats, as Huang et al. 2017 weight it, plus the same of onsets where they are open and
@@ -22,7 +22,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mididdsp.checkpoints import load_checkpoint, save_checkpoint
-from mididdsp.data.chorales import VOICES, Chorale, build_chorales, load_chorales
+from mididdsp.data.chorales import (
+    SPLITS,
+    SPLITTINGS,
+    Chorale,
+    DataError,
+    build_chorales,
+    load_chorales,
+    published_split,
+)
+from mididdsp.data.corpora import CHORALES, CorpusError, VoiceCorpus, corpus_of
 from mididdsp.notes.generator import (
     BEGINS,
     FERMATA,
@@ -56,12 +65,7 @@ _KEY_SHARE = 0.4
 """How often the key is shown."""
 _VALID_BATCHES = 8
 
-_CORPUS_CARD = {
-    "name": "Four-part chorales of J. S. Bach in the corpus of music21",
-    "source": "https://github.com/cuthbertLab/music21",
-    "terms": "music in the public domain; the corpus files carry their encoders' notes",
-}
-_MADE_UP_CARD = {"name": "Random walks in four voices, made up by the recipe"}
+_MADE_UP_CARD = {"name": "Random walks in voices, made up by the recipe"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +92,8 @@ def run(config: Mapping[str, Any]) -> Path:
     """
     out, settings = Path(config["out"]), loop_settings(config)
     model_config = prior_config(config["model"])
-    if model_config.voices != VOICES:
-        raise TrainingError(f"model.voices is {model_config.voices}; the chorales have {VOICES} voices")
-    chorales = _dataset(config)
+    corpus = _corpus(config, model_config)
+    chorales = _dataset(config, corpus)
     of = {split: [one.grid for one in chorales if one.split == split] for split in ("train", "valid", "test")}
     save_config(config, out)
     with torch.random.fork_rng():
@@ -129,7 +132,7 @@ def run(config: Mapping[str, Any]) -> Path:
         "level": "notes",
         "model": model,
         "recipe": config["command"],
-        "data": {**(_MADE_UP_CARD if config["made_up"] else _CORPUS_CARD),
+        "data": {**(_MADE_UP_CARD if config["made_up"] else corpus.data), "split": config["split"],
                  **{split: len(grids) for split, grids in of.items()}},
         "figures": {
             **figures,
@@ -139,8 +142,7 @@ def run(config: Mapping[str, Any]) -> Path:
             "valid": {name: round(value, 4) for name, value in result.valid.items()},
         },
         "licence": "CC BY-SA 4.0",
-        "attribution": "Trained on chorales by J. S. Bach (public domain) from the corpus of music21 "
-        "(M. S. Cuthbert and contributors).",
+        "attribution": corpus.attribution,
         "settings": json.loads(json.dumps(fixed_part(config))),
     }
     save_checkpoint(out / CHECKPOINT, tensors, card, half=config["half"])
@@ -270,12 +272,13 @@ def voice_ranges(grids: Sequence[NoteGrid]) -> list[tuple[int, int]]:
     return ranges
 
 
-def made_up_chorales(count: int = 8, steps: int = 48) -> tuple[Chorale, ...]:
-    """Random walks in four voices, for tests of the recipe: no music, but the form of it."""
+def made_up_chorales(count: int = 8, steps: int = 48, voices: int = 4) -> tuple[Chorale, ...]:
+    """Random walks in voices, for tests of the recipe: no music, but the form of it."""
     chorales = []
     for number in range(count):
         random = keyed_generator(number, "made up")
-        walk = np.array([[72], [65], [57], [48]]) + random.integers(-2, 3, (VOICES, steps // 4)).cumsum(1).clip(-5, 5)
+        walk = np.linspace(72, 48, voices).round().astype(int)[:, None]
+        walk = walk + random.integers(-2, 3, (voices, steps // 4)).cumsum(1).clip(-5, 5)
         pitch = np.repeat(walk, 4, axis=1).astype(np.int16)
         position, bar = meter_steps((), steps)
         grid = NoteGrid(
@@ -286,12 +289,38 @@ def made_up_chorales(count: int = 8, steps: int = 48) -> tuple[Chorale, ...]:
     return tuple(chorales)
 
 
-def _dataset(config: Mapping[str, Any]) -> tuple[Chorale, ...]:
+def _corpus(config: Mapping[str, Any], model: PriorConfig) -> VoiceCorpus:
+    try:
+        corpus = corpus_of(config["corpus"], model.voices)
+    except CorpusError as error:
+        raise TrainingError(str(error)) from None
+    if model.voices != corpus.voices:
+        raise TrainingError(
+            f"model.voices is {model.voices}; the {corpus.name} have {corpus.voices}, "
+            f"write model.voices={corpus.voices}"
+        )
+    if config["split"] not in SPLITTINGS:
+        raise TrainingError(f"split is {config['split']!r}; choose {' or '.join(SPLITTINGS)}")
+    if config["split"] == "published" and corpus != CHORALES:
+        raise TrainingError("the published split is one of Bach's chorales; write split=tune for other corpora")
+    return corpus
+
+
+def _dataset(config: Mapping[str, Any], corpus: VoiceCorpus) -> tuple[Chorale, ...]:
     if config["made_up"]:
-        return made_up_chorales()
+        return made_up_chorales(voices=corpus.voices)
     folder = Path(config["data"])
-    build_chorales(folder)
-    return load_chorales(folder)
+    try:
+        build_chorales(folder, corpus)
+        pieces = load_chorales(folder, corpus)
+    except (CorpusError, DataError) as error:
+        raise TrainingError(str(error)) from None
+    if config["split"] == "published":
+        pieces = published_split(pieces)
+    missing = [split for split in SPLITS if not any(one.split == split for one in pieces)]
+    if missing:
+        raise TrainingError(f"{corpus.title} give no pieces to {' and '.join(missing)}; at least ten are needed")
+    return pieces
 
 
 def _transposition(grid: NoteGrid, ranges: Sequence[tuple[int, int]], random: np.random.Generator) -> int:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PRIMARY = "train"
 """Name of the file that a level's configuration begins with."""
 
-_PATH_KEYS = ("data", "out", "start")
+_PATH_KEYS = ("data", "out", "start", "recordings", "corpus")
 _QUOTES = "'\""
 _MAY_DIFFER = ("out", "steps", "minutes", "threads", "device", "command", "quiet")
 """Keys that may change when a run is continued."""
@@ -40,7 +40,7 @@ def train(level: str, overrides: Sequence[str], *, out: Path | None = None, quie
     """Train a level's model as ``mididdsp train LEVEL OVERRIDES…`` does.
 
     Args:
-        level: ``notes``, ``expression`` or ``synthesis``.
+        level: ``notes``, ``expression``, ``synthesis`` or ``autoencoder``.
         overrides: in hydra's form, such as ``model=small`` or ``steps=20000``.
         out: folder of the run; the same as the override ``out``.
         quiet: no progress line.

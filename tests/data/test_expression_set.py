@@ -17,7 +17,7 @@ from mididdsp.data.expression_set import (
     violin_examples,
 )
 from mididdsp.data.notes_dataset import load_notes
-from mididdsp.expression.generator import CONTEXT_FEATURES, SCALES, SHORTEST_VIBRATO_S
+from mididdsp.expression.generator import CONTEXT_FEATURES, REACH, SCALES, SHORTEST_VIBRATO_S, VIBRATO_ATTRIBUTES
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 
@@ -49,11 +49,15 @@ def check(examples: Examples) -> None:
 
 
 def test_single_notes(dataset: Path) -> None:
-    examples = single_note_examples(dataset, "train", copies=6, seed=0)
+    examples = single_note_examples(load_notes(dataset, "train"), copies=6, seed=0)
     check(examples)
     assert len(examples) == 6 * 10
-    assert told(examples) <= set(SINGLE_NOTE_ATTRIBUTES)
-    assert np.isnan(examples.vibrates).all()
+    assert told(examples) <= {*SINGLE_NOTE_ATTRIBUTES, *VIBRATO_ATTRIBUTES}
+    accompanied = (examples.context[:, -2 * REACH * 6 :] != 0).any(1)
+    assert np.isnan(examples.vibrates[accompanied]).all(), "vibrato is learned from notes that stand alone"
+    assert not examples.known[accompanied][:, [ATTRIBUTES.index(name) for name in VIBRATO_ATTRIBUTES]].any()
+    assert accompanied.any()
+    assert not accompanied.all()
     without = examples.context[:, VELOCITY_KNOWN] == 0
     assert 0.1 < without.mean() < 0.6
     assert (examples.context[without, VELOCITY] == 0).all()
@@ -64,9 +68,19 @@ def test_single_notes(dataset: Path) -> None:
         assert examples.known[0, ATTRIBUTES.index(name)] == 1
         assert SCALES[name].backward(float(examples.values[0, ATTRIBUTES.index(name)])) == pytest.approx(
             getattr(note.expression, name), rel=1e-4)
-    again = single_note_examples(dataset, "train", copies=6, seed=0)
+    again = single_note_examples(load_notes(dataset, "train"), copies=6, seed=0)
     assert np.array_equal(examples.context, again.context)
-    assert not np.array_equal(examples.context, single_note_examples(dataset, "train", copies=6, seed=1).context)
+    other = single_note_examples(load_notes(dataset, "train"), copies=6, seed=1)
+    assert not np.array_equal(examples.context, other.context)
+
+
+def test_shifts_move_what_has_a_velocity_alone(dataset: Path) -> None:
+    notes = load_notes(dataset, "train")
+    plain = single_note_examples(notes, copies=6, seed=0)
+    shift = {"brightness": np.full(len(notes), 0.5, np.float32)}
+    moved = single_note_examples(notes, copies=6, seed=0, shifts=shift)
+    difference = (moved.values - plain.values)[:, ATTRIBUTES.index("brightness")]
+    assert np.allclose(difference, 0.5 * plain.context[:, VELOCITY_KNOWN])
 
 
 def test_phrases(dataset: Path) -> None:

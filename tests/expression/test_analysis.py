@@ -199,6 +199,13 @@ def test_the_delay_is_when_the_swing_begins(delay: float) -> None:
     assert found.delay_s == pytest.approx(delay, abs=0.1)
 
 
+def test_a_scoop_into_the_note_is_not_the_beginning_of_its_vibrato() -> None:
+    scoop = -30.0 * np.exp(-np.arange(500) / (0.03 * FRAME_RATE))
+    found = find_vibrato(swing(2.0, 20.0, 5.5, 0.6) + scoop)
+    assert found is not None
+    assert found.delay_s == pytest.approx(0.6, abs=0.1)
+
+
 @pytest.mark.parametrize("cents", [
     np.zeros(500), np.linspace(-50.0, 50.0, 500), swing(2.0, 5.0, 6.0), swing(0.4, 30.0, 6.0),
     swing(2.0, 30.0, 10.0), swing(2.0, 30.0, 1.0), swing(2.0, 30.0, 6.0, 1.6), np.full(1, 20.0),

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from mididdsp.expression.document import VERSION, DocumentError, load_performance, parse_performance, save_performance
 from mididdsp.expression.types import (
     ATTRIBUTE_RANGES,
-    ATTRIBUTES,
     CURVE_TARGETS,
+    NOTE_ATTRIBUTES,
     ORIGINS,
     Curve,
     Mix,
@@ -122,12 +122,12 @@ def test_the_schema_is_legal_and_agrees_with_the_types(schema: dict[str, Any]) -
     jsonschema.Draft202012Validator.check_schema(schema)
     definitions = schema["$defs"]
     attributes = definitions["expression"]["properties"]
-    assert tuple(attributes) == ATTRIBUTES == tuple(definitions["expression"]["required"])
+    assert tuple(attributes) == NOTE_ATTRIBUTES == tuple(definitions["expression"]["required"])
     for name, (low, high, nullable) in ATTRIBUTE_RANGES.items():
         described = attributes[name]
         assert (described["minimum"], described["maximum"]) == (low, high)
         assert described["type"] == (["number", "null"] if nullable else "number")
-    assert definitions["attribute"]["enum"] == list(ATTRIBUTES)
+    assert definitions["attribute"]["enum"] == list(NOTE_ATTRIBUTES)
     assert definitions["origin"]["enum"] == list(ORIGINS)
     assert definitions["note"]["properties"]["articulations"]["items"]["enum"] == list(ARTICULATIONS)
     assert definitions["curve"]["properties"]["target"]["enum"] == list(CURVE_TARGETS)
@@ -175,8 +175,11 @@ def test_the_schema_refuses_what_loading_refuses(document: bytes, schema: dict[s
     ('"temperature": 0.7', '"temperature": -1.0', "temperature: -1.0 is not legal; give a number from 0"),
     ('"pitch": 69.0', '"pitch": 1e999', "note 1 (a1), pitch: number out of range; write a smaller number"),
     ('"pitch": 69.0', '"pitch": NaN', "it is not legal JSON (invalid character in line"),
-    ('"version": 1', '"version": 2', "it is of version 2 and this mididdsp reads up to version 1; update mididdsp"),
-    ('"version": 1', '"version": 0', "its version is 0, but versions begin at 1"),
+    ('"version": 2', '"version": 3', "it is of version 3 and this mididdsp reads up to version 2; update mididdsp"),
+    ('"a4_hz": 440.0', '"a4_hz": 44.0', "a4_hz is 44.0; A4 is tuned to 100 to 1000 Hz"),
+    ('"band": null', '"band": [1, 4]', "curve 1: a curve of partials needs its band (first and last), one of anything"),
+    ('"target": "level"', '"target": "partials"', "curve 1: a curve of partials needs its band"),
+    ('"version": 2', '"version": 0', "its version is 0, but versions begin at 1"),
     ('"mididdsp.performance"', '"x"', "its format is 'x', not 'mididdsp.performance'; give a file"),
     ('"format": "mididdsp.performance",', "", "not a mididdsp performance, for it has no legal format"),
 ])
@@ -201,7 +204,7 @@ def test_a_syntax_error_names_its_line(document: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 200_000, b'{"a":' * 200_000,
                                   b"MThd\0\0\0\6",
-                                  b'{"format": "mididdsp.performance", "version": 1, "seed": ' + b"[" * 200_000])
+                                  b'{"format": "mididdsp.performance", "version": 2, "seed": ' + b"[" * 200_000])
 def test_foreign_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(DocumentError):
         parse_performance(data)

@@ -12,8 +12,8 @@ import pytest
 from mididdsp.expression.document import DocumentError, parse_performance, save_performance
 from mididdsp.expression.types import (
     ATTRIBUTE_RANGES,
-    ATTRIBUTES,
     CURVE_TARGETS,
+    NOTE_ATTRIBUTES,
     ORIGINS,
     Curve,
     Mix,
@@ -50,15 +50,18 @@ def any_performance(rng: random.Random) -> Performance:
                                   for key, (low, high, nullable) in ATTRIBUTE_RANGES.items()}
         expressions[name] = NoteExpression(**values)
     owners = [(part, note) for part in parts for note in part.notes]
-    curves = [Curve(target=rng.choice(list(CURVE_TARGETS)), mode=rng.choice(("add", "set")), times=(-0.1, 0.2),
+    targets = [(target, (2, rng.randint(2, 40)) if target == "partials" else None) for target in CURVE_TARGETS]
+    lines = [rng.choice(targets) for _ in range(2)]
+    curves = [Curve(target=target, band=band, mode=rng.choice(("add", "set")), times=(-0.1, 0.2),
                     values=(rng.uniform(-99, 99), 0.0), part=part.name, note_id=note.id, anchor="onset",
-                    origin=rng.choice(ORIGINS)) for part, note in rng.sample(owners, min(2, len(owners)))]
+                    origin=rng.choice(ORIGINS))
+              for (part, note), (target, band) in zip(rng.sample(owners, min(2, len(owners))), lines)]
     some = rng.sample(ids, min(3, len(ids)))
     return Performance(
         score=score, expressions=expressions, curves=tuple(curves),
-        origins={name: {rng.choice(ATTRIBUTES): rng.choice(ORIGINS)} for name in some},
-        locks={name: frozenset(rng.sample(ATTRIBUTES, rng.randint(1, 4))) for name in some},
-        seed=rng.randint(-2**63, 2**63 - 1), temperature=rng.uniform(0, 4),
+        origins={name: {rng.choice(NOTE_ATTRIBUTES): rng.choice(ORIGINS)} for name in some},
+        locks={name: frozenset(rng.sample(NOTE_ATTRIBUTES, rng.randint(1, 4))) for name in some},
+        seed=rng.randint(-2**63, 2**63 - 1), temperature=rng.uniform(0, 4), a4_hz=rng.uniform(400, 460),
         mix=Mix(gain_db=rng.choice((None, rng.uniform(-60, 12))),
                 parts={part.name: PartMix(pan=rng.uniform(-1, 1)) for part in parts}))
 
@@ -92,10 +95,10 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
         if kind == 4:
             note[rng.choice(("onset", "duration", "pitch"))] = rng.choice((-1e9, "1", None, [], True))
         elif kind == 5:
-            low, high, _ = ATTRIBUTE_RANGES[name := rng.choice(ATTRIBUTES)]
+            low, high, _ = ATTRIBUTE_RANGES[name := rng.choice(NOTE_ATTRIBUTES)]
             note["expression"][name] = rng.choice((high + 1, low - 1, "0", [0]))
         elif kind == 6:
-            del note["expression"][rng.choice(ATTRIBUTES)]
+            del note["expression"][rng.choice(NOTE_ATTRIBUTES)]
         else:
             note[rng.choice(("colour", "Onset", ""))] = 1
     return json.dumps(document).encode()

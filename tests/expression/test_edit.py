@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import performances
 
-from mididdsp.expression.edit import USUAL_VIBRATO, Selection, changes, select
+from mididdsp.expression.changes import changes
+from mididdsp.expression.edit import Selection, select
 from mididdsp.expression.quantities import EditError
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, Curve, NoteExpression, Performance
 from mididdsp.expression.views import PAPER
+from mididdsp.expression.workpiece import USUAL_VIBRATO
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import MeterChange, Note, Part, Score, TempoChange
 
@@ -81,7 +83,10 @@ def test_what_cannot_be_selected_is_told(conditions: dict[str, Any], sentence: s
     ("tuning-=5c", "tuning_cents", -5.0), ("volume_peak_position=0.5", "peak_position", 0.5),
     ("vol_fluc=0.5", "fluctuation_db", 9.5), ("paper.vibrato=0.375", "vibrato_cents", 10.0),
     ("glide=none", "glide_s", None),
-    ("level_db=-30", "level_db", -30.0),
+    ("level_db=-30", "level_db", -30.0), ("vibrato_fade=0.3s", "vibrato_fade_s", 0.3),
+    ("fade=none", "vibrato_fade_s", None),
+    ("phase=90deg", "vibrato_phase", 0.25), ("vibrato_phase=50%", "vibrato_phase", 0.5),
+    ("irregularity=5%", "vibrato_irregularity", 0.05),
 ])
 def test_assignments(assignment: str, attribute: str, value: float | None) -> None:
     after = edited(assignment)
@@ -103,6 +108,8 @@ def test_keywords_do_what_text_does() -> None:
     ("level=ramp(p)", "ramp(p) has 1 values"), ("pitch=3c", "write pitch+=3c"),
     ("pitch+=curve(0.2:0c,0.1:0c)", "go back"),
     ("level/=0", "divides by nothing"), ("volume=3dB", "the paper's volume has none"), ("colour=1", "is no attribute"),
+    ("partials+=3dB", "say which partials, as partials.5-12+=3dB"), ("partials.0+=3dB", "is no band of partials"),
+    ("partials.9-3=none", "is no band of partials"), ("noise=-30dB", "write noise+=-30dB to move the noise"),
     ("curves=0", "write curves=none"), ("paper.colour=1", "the paper has no attribute 'colour'"),
 ])
 def test_what_cannot_be_done_is_told(assignment: str, sentence: str) -> None:
@@ -153,6 +160,34 @@ def test_curves_are_drawn_on_each_note() -> None:
     assert [(curve.part, curve.note_id) for curve in piecewise.curves] == [("Flute", None)]
     with pytest.raises(EditError, match="a curve's target is 'colour'"):
         piece().select().draw("colour", (0.0,), (0.0,))
+
+
+def test_noise_and_bands_of_partials_are_drawn() -> None:
+    after = edited("noise+=3dB", "partials.5-12-=curve(0s:0dB,1s:6dB)", "partials.2=curve(0:-40dB)")
+    drawn = [(item.target, item.band, item.mode, item.times, item.values) for item in after.curves]
+    assert drawn == [("noise", None, "add", (0.0,), (3.0,)), ("partials", (5, 12), "add", (0.0, 1.0), (0.0, -6.0)),
+                     ("partials", (2, 2), "set", (0.0,), (-40.0,))]
+    assert [item.band for item in after.edit("partials.5-12=none").curves] == [None, (2, 2)]
+    assert [item.target for item in after.edit("partials=none").curves] == ["noise"]
+    assert after.edit("curves=none").curves == ()
+    assert after.draw("partials", (0.0,), (2.0,), band=(1, 3)).curves[-1].band == (1, 3)
+
+
+def test_a_vibrato_that_goes_takes_its_shape_along() -> None:
+    shaped = edited("phase=0.5", "fade=0.2s")
+    assert edited("vibrato=0", "phase=0.5").expressions["a"].vibrato_phase is None
+    gone = shaped.edit("vibrato=0").expressions["a"]
+    assert (gone.vibrato_phase, gone.vibrato_fade_s, gone.vibrato_rate_hz) == (None, None, None)
+
+
+def test_a_part_becomes_a_section() -> None:
+    after = piece().select(part="Violin I", bars=2).edit("players=8")
+    assert [part.players for part in after.score.parts] == [8, 1]
+    row, = changes(piece(), after)
+    assert (row.part, row.what, row.before, row.after) == ("Violin I", "players", "1", "8")
+    for wrong in ("players=0", "players=many", "players+=2"):
+        with pytest.raises(EditError, match="write how many play the part, as players=8"):
+            edited(wrong)
 
 
 def test_articulation_changes_marks_and_what_they_do() -> None:

@@ -9,17 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mididdsp.expression.attribute_tables import with_attribute_table
 from mididdsp.expression.curves import PartCurves
-from mididdsp.expression.interchange import (
-    InterchangeError,
-    Line,
-    line_of,
-    part_of,
-    read_line,
-    with_attribute_table,
-    with_line,
-    write_line,
-)
+from mididdsp.expression.line_files import read_line, write_line
+from mididdsp.expression.lines import InterchangeError, Line, line_of, part_of, with_line
 from mididdsp.expression.types import Curve, NoteExpression, Performance
 from mididdsp.expression.views import PAPER, PAPER_COLUMNS, from_paper
 from mididdsp.notes.types import Note, Part, Score

@@ -59,3 +59,98 @@ def test_vibrato_is_not_a_trill() -> None:
 
 def test_silence_has_no_notes() -> None:
     assert find_notes(np.full(100, 440.0), np.zeros(100, bool), np.full(100, -90.0)) == []
+
+
+def times() -> np.ndarray:
+    """Of the frames of two seconds."""
+    return np.arange(2 * FRAME_RATE) / FRAME_RATE
+
+
+def held(pitch: np.ndarray | float, level_db: np.ndarray | float = -20.0) -> tuple[np.ndarray, ...]:
+    """Contours of a sound from 0.1 to 1.9 s; 20 ms to rise and to fall."""
+    time = times()
+    voiced = (time >= 0.1) & (time < 1.9)
+    envelope = np.interp(time, [0.08, 0.1, 1.88, 1.9], [-90.0, 0.0, 0.0, -90.0])
+    f0 = np.asarray(midi_to_hz(np.broadcast_to(np.asarray(pitch, dtype=np.float64), time.shape)))
+    return f0, voiced, np.maximum(level_db + envelope, -90.0)
+
+
+def dips(at: list[float], depth_db: float, width_s: float = 0.03) -> np.ndarray:
+    """A level of -20 dB with falls and rises."""
+    return -20.0 - depth_db * sum(np.exp(-(((times() - moment) / width_s) ** 2)) for moment in at)
+
+
+def test_a_level_that_trembles_with_the_vibrato_is_one_note() -> None:
+    time = times()
+    turn = np.sin(2 * np.pi * 5.5 * time)
+    (only,) = find_notes(*held(69.0 + 0.3 * turn, -20.0 + 3.0 * turn))
+    assert only.pitch == pytest.approx(69.0, abs=0.1)
+
+
+def test_a_dip_counts_where_the_tracker_is_in_doubt_and_not_where_it_is_sure() -> None:
+    contours = held(62.0, dips([0.7, 1.3], 5.0))
+    sure = np.full(len(times()), 0.7)
+    doubt = sure - 0.35 * sum(np.exp(-(((times() - moment) / 0.02) ** 2)) for moment in (0.7, 1.3))
+    assert len(find_notes(*contours, periodicity=sure)) == 1
+    found = find_notes(*contours, periodicity=doubt)
+    assert [note.onset / FRAME_RATE for note in found] == pytest.approx([0.1, 0.7, 1.3], abs=0.02)
+
+
+@pytest.mark.parametrize("slip", [12.0, -12.0, 19.0])
+def test_a_moment_on_another_partial_is_no_note(slip: float) -> None:
+    time = times()
+    (only,) = find_notes(*held(np.where((time > 0.8) & (time < 0.9), 60.0 + slip, 60.0)))
+    assert only.pitch == pytest.approx(60.0, abs=0.01)
+
+
+def test_an_octave_that_is_struck_is_a_note() -> None:
+    time = times()
+    found = find_notes(*held(np.where((time > 0.8) & (time < 1.2), 72.0, 60.0), dips([0.8, 1.2], 8.0)))
+    assert [round(note.pitch) for note in found] == [60, 72, 60]
+
+
+def test_a_trill_is_its_notes() -> None:
+    time = times()
+    upper = (time > 0.5) & (time < 1.1) & ((time - 0.5) // 0.075 % 2 == 0)
+    found = find_notes(*held(np.where(upper, 69.0, 67.0)))
+    assert [round(note.pitch) for note in found] == [67, *[69, 67] * 4]
+    # each begins within three frames of where it does
+    assert [note.onset / FRAME_RATE for note in found[1:]] == pytest.approx(0.5 + 0.075 * np.arange(8), abs=0.012)
+
+
+def test_a_slide_is_two_notes_that_meet_half_way() -> None:
+    first, second = find_notes(*held(np.interp(times(), [0.6, 1.4], [66.0, 76.0])))
+    assert (round(first.pitch), round(second.pitch)) == (66, 76)
+    assert first.offset == second.onset
+    assert second.joined
+    assert second.onset / FRAME_RATE == pytest.approx(1.0, abs=0.05)  # a semitone takes 80 ms
+
+
+def test_the_wave_of_a_low_note_is_not_heard_as_notes() -> None:
+    time = times()
+    pitch = 28.0
+    wave = 5.0 * np.sin(2 * np.pi * midi_to_hz(pitch) * time)
+    assert len(find_notes(*held(pitch, -20.0 + wave))) == 1
+
+
+def test_what_rings_on_is_no_note() -> None:
+    time = times()
+    f0, voiced, _ = held(60.0)
+    level = np.interp(time, [0.08, 0.1, 1.0, 1.1, 1.2, 1.3, 1.9], [-90.0, -20.0, -20.0, -52.0, -48.0, -48.0, -60.0])
+    (only,) = find_notes(f0, voiced, level)
+    assert only.offset / FRAME_RATE < 1.1
+
+
+def test_the_onset_is_where_the_level_rises_though_the_pitch_comes_late() -> None:
+    time = times()
+    f0, _, level = held(60.0)
+    (only,) = find_notes(f0, (time >= 0.2) & (time < 1.9), level)
+    assert only.onset / FRAME_RATE == pytest.approx(0.1, abs=0.02)  # within the rise
+
+
+def test_long_vibrato_of_half_a_semitone_stays_one_note() -> None:
+    """The program gives up on what cannot be one note; a long note is not that."""
+    time = np.arange(12 * FRAME_RATE) / FRAME_RATE
+    pitch = 69.0 + 0.5 * np.sin(2 * np.pi * 6.0 * time)
+    (only,) = find_notes(midi_to_hz(pitch), np.ones(len(time), bool), np.full(len(time), -20.0))
+    assert only.offset - only.onset > 11 * FRAME_RATE

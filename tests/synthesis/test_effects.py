@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from mididdsp.synthesis.dsp.noise import filtered_noise, noise_controls
-from mididdsp.synthesis.effects import decayed_impulse_response, exponential_impulse_response, reverb
+from mididdsp.synthesis.effects import chorus, decayed_impulse_response, exponential_impulse_response, reverb
 
 
 def within(found: torch.Tensor, wanted: torch.Tensor, absolute: float = 1e-6) -> None:
@@ -58,3 +59,18 @@ def test_gradients() -> None:
     audio = torch.randn(2, 10, dtype=torch.float64, requires_grad=True)
     response = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda a, r: reverb(a, decayed_impulse_response(r, start=3)), (audio, response))
+
+
+def test_a_chorus_adds_copies_that_drift_apart() -> None:
+    rate = 16_000.0
+    audio = torch.zeros(8_000)
+    audio[100] = 1.0
+    found = chorus(audio, rate, voices=2, centre_ms=10.0, depth_ms=4.0, wet_db=-6.0)
+    assert found[100] == 1.0
+    copies = torch.nonzero(found[101:].abs() > 0.05).squeeze(-1) + 1
+    assert copies.min() >= 0.010 * rate  # no earlier than the shortest delay
+    assert copies.max() <= 0.014 * rate + 1  # and no later than the longest
+    # an impulse between two samples is shared by both: the copies sum to their gain
+    within(found[101:].sum(), torch.tensor(2 * 10 ** (-6 / 20) / 2**0.5), 0.02)
+    with pytest.raises(ValueError, match="give at least 1"):
+        chorus(audio, rate, voices=0)

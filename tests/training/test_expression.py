@@ -21,8 +21,9 @@ from mididdsp.expression.generator import (
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
-from mididdsp.training.expression import BRIGHTNESS_RISE, Batches, figures, loss, monotone_penalty
+from mididdsp.training.expression import Batches, figures, loss, monotone_penalty
 from mididdsp.training.recipes import train
+from mididdsp.training.surfaces import RISE
 
 COUNT = len(ATTRIBUTES)
 
@@ -93,10 +94,10 @@ def test_loudness_and_brightness_must_rise() -> None:
     context = torch.zeros(50, CONTEXT_FEATURES)
     instrument = torch.zeros(50, dtype=torch.long)
     # Steps of 20 velocities: a quarter of what the whole range rises.
-    enough = monotone_penalty(_Rising(0.31 * 79 / 20, 1.01 * BRIGHTNESS_RISE), context, instrument)
+    enough = monotone_penalty(_Rising(0.31 * 79 / 20, 1.01 * RISE["brightness"]), context, instrument)
     assert float(enough.detach()) == 0.0
     flat = monotone_penalty(_Rising(0.0, 0.0), context, instrument)
-    assert float(flat.detach()) == pytest.approx(0.3 + BRIGHTNESS_RISE * 20 / 79, rel=1e-5)
+    assert float(flat.detach()) == pytest.approx(0.3 + RISE["brightness"] * 20 / 79, rel=1e-5)
     falling = monotone_penalty(_Rising(-79 / 20, 100.0), context, instrument)
     assert float(falling.detach()) == pytest.approx(1.3, rel=1e-5)
     assert not context.any()  # inputs are not written to

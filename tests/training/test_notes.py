@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from mididdsp.checkpoints import load_checkpoint
 from mididdsp.notes.generator import FERMATA_UNKNOWN, ONSET_UNKNOWN, GridBatch, NoteNet, NotePrior, PriorConfig
 from mididdsp.notes.grid import REST
 from mididdsp.random import keyed_generator
+from mididdsp.training.loop import TrainingError
 from mididdsp.training.notes import MaskedBatch, evaluate, loss, made_up_chorales, masked_batch, voice_ranges
+from mididdsp.training.recipes import train
 
 CONFIG = PriorConfig(channels=(4, 6), blocks=(1, 1))
 GRIDS = [one.grid for one in made_up_chorales(8, 48)]
@@ -100,3 +105,22 @@ def test_baselines_are_ordered_on_music_that_moves_in_steps() -> None:
     assert figures["uniform_nll"] == pytest.approx(4 * np.log(CONFIG.classes), abs=1e-4)
     assert figures["parameters"] == sum(value.numel() for value in NoteNet(CONFIG).parameters())
     assert REST not in GRIDS[0].pitch
+
+
+@pytest.mark.parametrize(("corpus", "voices"), [("madrigals", 5), ("chorales", 4)])
+def test_the_corpus_and_the_number_of_voices_are_settings(corpus: str, voices: int, tmp_path: Path) -> None:
+    words = ["recipe=debug", f"corpus={corpus}", f"model.voices={voices}", f"data={tmp_path / 'data'}"]
+    made = load_checkpoint(train("notes", words, out=tmp_path / "run", quiet=True), level="notes")
+    assert made.card["model"]["voices"] == voices
+    assert NotePrior.from_checkpoint(made.tensors, made.card).config.voices == voices
+    assert made.card["data"]["split"] == "tune"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("corpus=madrigals", "write model.voices=5"), ("corpus=operas", "choose chorales"),
+     ("split=random", "choose tune or published"), ("corpus=quartets split=published", "write split=tune")],
+)
+def test_a_corpus_that_does_not_fit_is_one_sentence(word: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=said):
+        train("notes", ["recipe=debug", *word.split(), f"data={tmp_path}"], out=tmp_path / "run", quiet=True)

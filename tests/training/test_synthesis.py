@@ -30,18 +30,11 @@ from mididdsp.synthesis.generator import (
 )
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
+from mididdsp.training.life import estimate_life
 from mididdsp.training.loop import TrainingError
+from mididdsp.training.prepared_notes import FRAMES_PER_NOTE, Batches, choose_frames, prepare_note, rows
 from mididdsp.training.recipes import train
-from mididdsp.training.synthesis import (
-    FRAMES_PER_NOTE,
-    Batches,
-    choose_frames,
-    estimate_life,
-    loss,
-    made_up_notes,
-    prepare_note,
-    rows,
-)
+from mididdsp.training.synthesis import loss, made_up_notes
 
 OUTPUTS = 2 + len(KNOTS) + NOISE_CENTRES
 NOTES = made_up_notes(6, 0)

@@ -70,7 +70,7 @@ def random_spectra(generator: np.random.Generator, blocks: int, sample_rate: flo
 
 
 @lru_cache(maxsize=16)
-def _band_shares(edges_hz: tuple[float, ...], sample_rate: float) -> Tensor:
+def band_shares(edges_hz: tuple[float, ...], sample_rate: float) -> Tensor:
     """Power that each bin takes from each band's power, float32 [B, bins]; bins reach halfway to their neighbours.
 
     The first bin reaches down to 0 and the last but one up to Nyquist (bin Nyquist itself is left silent). What the
@@ -95,7 +95,7 @@ def _band_shares(edges_hz: tuple[float, ...], sample_rate: float) -> Tensor:
 def _spread(edges_hz: NDArray[np.float64], sample_rate: float) -> NDArray[np.float64]:
     """Share of each bin's power that the window puts into each band, below 0 Hz folded back; [bins, B]."""
     finer, bins = 16, spectrum_bins(sample_rate)
-    spectrum = np.abs(np.fft.fft(_block_window(sample_rate).double().numpy(), 2 * bins * finer)) ** 2
+    spectrum = np.abs(np.fft.fft(block_window(sample_rate).double().numpy(), 2 * bins * finer)) ** 2
     reach = np.cumsum(np.fft.fftshift(spectrum)) / spectrum.sum()
     place = np.fft.fftshift(np.fft.fftfreq(len(spectrum), 1.0 / sample_rate)) + sample_rate / len(spectrum) / 2
     centre = np.arange(1, bins + 1)[:, None] * sample_rate / (2 * bins)
@@ -105,7 +105,7 @@ def _spread(edges_hz: NDArray[np.float64], sample_rate: float) -> NDArray[np.flo
 
 
 @lru_cache(maxsize=8)
-def _block_window(sample_rate: float) -> Tensor:
+def block_window(sample_rate: float) -> Tensor:
     """Hann window scaled so that overlapped squares sum to 1, and a real spectrum's two halves count once."""
     window = torch.hann_window(HOPS_PER_BLOCK * noise_hop(sample_rate), dtype=torch.float64)
     scaled: Tensor = (window * np.sqrt(0.5 / (0.375 * HOPS_PER_BLOCK))).float()
@@ -139,8 +139,8 @@ def noise_tiles(
         Audio [..., samples of the tile].
     """
     hop = noise_hop(sample_rate)
-    shares = _band_shares(tuple(float(edge) for edge in edges_hz), sample_rate)
-    window = _block_window(sample_rate)
+    shares = band_shares(tuple(float(edge) for edge in edges_hz), sample_rate)
+    window = block_window(sample_rate)
     blocks = -(-samples // hop) + HOPS_PER_BLOCK - 1
     carried: Tensor | None = None
     left = samples

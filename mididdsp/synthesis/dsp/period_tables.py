@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 TAPS = 6
@@ -237,6 +238,49 @@ def period_tables(amplitudes: Tensor) -> Tensor:
     period = torch.fft.irfft(torch.complex(torch.zeros_like(imaginary), imaginary), size, norm="forward")
     before = TAPS // 2 - 1
     return torch.cat([period[..., size - before:], period, period[..., : TAPS - before]], dim=-1)
+
+
+def read_frames(amplitudes: NDArray[np.float32], start: NDArray[np.float64], step: NDArray[np.float64],
+                bend: NDArray[np.float64], samples: int) -> NDArray[np.float32]:
+    """The sound between a few frames of which the phases are known, as a stream makes it block by block.
+
+    In NumPy and without gradients: a block of 20 ms is so little work that what counts is the cost of a call.
+
+    Args:
+        amplitudes: peak amplitude of the partials at each frame and at the one after the last; [F + 1, H].
+        start, step, bend: as in ``PhaseTrack``; [F].
+        samples: per frame.
+
+    Returns:
+        [F * samples].
+    """
+    from scipy import fft
+
+    partials = amplitudes.shape[1]
+    size = table_size(partials)
+    spectrum = np.zeros((len(amplitudes), size // 2 + 1), np.complex64)
+    spectrum.imag[:, 1 : partials + 1] = amplitudes * (-0.5 * _kernel_correction(partials, size).numpy())
+    tables = fft.irfft(spectrum, size, axis=1, norm="forward")
+    before = TAPS // 2 - 1
+    tables = np.concatenate([tables[:, size - before :], tables, tables[:, : TAPS - before]], axis=1)
+    fraction = np.arange(samples) / samples
+    position = start[:, None] + np.expm1(bend[:, None] * fraction) * (step / bend)[:, None]
+    position = (position - np.floor(position)) * size
+    whole = np.minimum(position.astype(np.int64), size - 1)
+    z = (position - whole - 0.5).astype(np.float32)
+    index = whole + np.arange(len(start))[:, None] * (size + TAPS)
+    flat = tables.ravel()
+    audio = np.zeros(z.shape, np.float32)
+    blend = fraction.astype(np.float32)
+    even, odd = _tap_polynomials()
+    square = z * z
+    for tap in range(TAPS // 2):
+        skew = z * np.polyval(odd[:, tap].astype(np.float32), square)
+        symmetric = np.polyval(even[:, tap].astype(np.float32), square)
+        for place, weight in ((tap, symmetric + skew), (TAPS - 1 - tap, symmetric - skew)):
+            low, high = flat[index + place], flat[index + (place + size + TAPS)]
+            audio += weight * (low + blend * (high - low))
+    return audio.reshape(-1)
 
 
 def tone_samples(frames: int, sample_rate: float, frame_rate: float = 250.0, offset_s: float = 0.0) -> int:

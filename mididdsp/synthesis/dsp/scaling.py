@@ -9,12 +9,13 @@ Source: Engel et al. 2020, "DDSP: Differentiable digital signal processing", lib
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mididdsp.synthesis.dsp.conversions import unit_to_hz
+from mididdsp.synthesis.dsp.conversions import bark_to_hz, hz_to_bark, hz_to_erb, hz_to_mel, mel_to_hz, unit_to_hz
 
 SAFE_LOG_FLOOR = 1e-5
 """What ``safe_log`` takes the logarithm of where its input is not above 0."""
@@ -96,6 +97,36 @@ def frequencies_sigmoid(raw: Tensor, depth: int = 1, hz_min: float = 0.0, hz_max
         remainder -= span
     parts.append(unit_to_hz(unit[..., depth - 1], hz_min, remainder))
     return torch.stack(parts, dim=-1).sum(-1)
+
+
+def frequencies_critical_bands(raw: Tensor, depth: int = 1, *, depth_scale: float = 10.0, bandwidth_scale: float = 1.0,
+                               hz_min: float = 20.0, hz_max: float = 8_000.0,
+                               scale: Literal["bark", "mel"] = "bark") -> Tensor:
+    """Frequencies in Hz that each stay within a critical band of a place of their own, equally spaced on the scale.
+
+    As in the original the soft limit raises what is well inside it by ``hz_min``.
+
+    Args:
+        raw: [..., N * depth]; the depth varies fastest, and each step of it counts 1 / ``depth_scale`` of the last.
+        bandwidth_scale: how far a frequency may move, over the band's equivalent rectangular width.
+        scale: on which the places are equally spaced.
+
+    Returns:
+        [..., N] in Hz.
+
+    Raises:
+        ValueError: an unknown scale.
+    """
+    if scale not in ("bark", "mel"):
+        raise ValueError(f'scale is "{scale}"; use "bark" or "mel"')
+    parts = _split_depth(raw, depth)
+    onto, back = (hz_to_bark, bark_to_hz) if scale == "bark" else (hz_to_mel, mel_to_hz)
+    ends = onto(torch.tensor([hz_min, hz_max], dtype=raw.dtype, device=raw.device))
+    step = torch.linspace(0.0, 1.0, parts.shape[-2], dtype=raw.dtype, device=raw.device)
+    places = back(ends[0] + (ends[1] - ends[0]) * step)
+    weight = depth_scale ** -torch.arange(depth, dtype=raw.dtype, device=raw.device)
+    moved = places + bandwidth_scale * hz_to_erb(places) * (weight * torch.tanh(parts)).sum(-1)
+    return soft_limit(moved, hz_min, hz_max)
 
 
 def _split_depth(raw: Tensor, depth: int) -> Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mididdsp.synthesis.dsp.conversions import hz_to_erb
 from mididdsp.synthesis.dsp.noise import noise_controls
 from mididdsp.synthesis.dsp.scaling import (
     exp_sigmoid,
+    frequencies_critical_bands,
     frequencies_sigmoid,
     frequencies_softmax,
     log_scale,
@@ -44,6 +46,18 @@ def test_frequency_scales_match_the_original(golden) -> None:
     close(frequencies_softmax(case["softmax_depth64_in"], 64), case["softmax_depth64"], chain)
     close(frequencies_sigmoid(case["net_out"], 1), case["sigmoid_depth1"], chain)
     close(frequencies_sigmoid(case["net_out"], 3), case["sigmoid_depth3"], chain)
+    close(frequencies_critical_bands(case["net_out"]), case["critical_bands_bark_depth1"], chain)
+    close(frequencies_critical_bands(case["net_out"], 3, scale="mel"), case["critical_bands_mel_depth3"], chain)
+
+
+def test_critical_bands_keep_each_frequency_near_its_place() -> None:
+    places = frequencies_critical_bands(torch.zeros(1, 12))
+    far = frequencies_critical_bands(torch.full((1, 12), 50.0))
+    bands = hz_to_erb(places - 20.0)  # the soft limit has raised them by its lower end
+    inside = slice(2, 10)  # not bent by the limits
+    close((far - places)[:, inside], bands[:, inside], 1e-3)
+    with pytest.raises(ValueError, match="use"):
+        frequencies_critical_bands(torch.zeros(1, 4), scale="erb")
 
 
 def test_guards_match_the_original(golden) -> None:

@@ -1,0 +1,332 @@
+"""What was made of a note is brought to what was asked for, by the definitions of ``mididdsp.expression.analysis``.
+
+Each function takes a note's lines (level of its partials in dB, noise bands in dB, one row a frame) and gives them back
+moved as little as makes one attribute right. ``begin`` is the frame of the onset, ``end`` the one after the last before
+the offset.
+
+``NoteClock`` comes before all: where the network speaks or ends at another time than was asked, it is asked again by a
+clock that runs faster or slower in the attack and in the body.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mididdsp.synthesis.knots import KNOTS, knot_weights
+from mididdsp.units import FRAME_RATE, midi_to_hz
+
+Array = NDArray[np.floating[Any]]
+
+ONSET_DB = 25.0
+"""A note begins where its level passes this below its top."""
+
+END_DB = 3.5
+"""A body has ended where its level falls this below its power mean for good."""
+
+EARLIEST_END_S = 0.06
+"""An end that is early by less stays as it is: notes taper."""
+
+ATTACK_STRETCH = (0.4, 2.5)
+"""How far the clock of an attack may run slow or fast: beyond, the network would be shown what it never saw."""
+
+RELEASE_STRETCH = (0.2, 6.0)
+"""How much slower or faster than its own a release may be made."""
+
+PEAK_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+"""Spread of the swell that is tried, as shares of the spread that is asked for."""
+
+PEAK_NEAR = 0.07
+"""A level that is highest this near to the place asked for is left there."""
+
+PEAK_WIDTH = 0.05
+"""Of a swell's rounded top, as a share of the note."""
+
+WIDEST_SPREAD_DB = 5.5
+"""A line over the 20 dB that a body spans at most has no larger spread."""
+
+SPOKEN = 0.97
+"""Share of the body's amplitude from where a note has spoken on: a little over 90 %, for what is raised raises it."""
+
+LONGEST_SCALING = 2.0
+"""A shape of the level is not stretched further: what it holds of bow and breath noise would be heard as faults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteClock:
+    """What a note's own network is asked for at each moment: piecewise straight, by knots.
+
+    Attributes:
+        asked: seconds since the onset, increasing.
+        told: the same moments on the network's clock.
+    """
+
+    asked: tuple[float, ...]
+    told: tuple[float, ...]
+
+    def __call__(self, since: Array) -> Array:
+        """Seconds since the onset on the network's clock, which runs on at its own pace outside the knots; [T]."""
+        inside = np.interp(since, self.asked, self.told)
+        before, after = np.minimum(since - self.asked[0], 0.0), np.maximum(since - self.asked[-1], 0.0)
+        return np.asarray(inside + before + after)
+
+    @classmethod
+    def of(
+        cls, level: Array, noise: Array, begin: int, end: int, attack_s: float | None
+    ) -> NoteClock | None:
+        """The clock by which a note speaks in the time asked for, and sounds until its offset; None where it does.
+
+        Args:
+            level: of the partials, dB; [T].
+            noise: bands, dB; [T, B].
+            begin, end: of the note.
+            attack_s: asked for, from 10 to 90 %; None leaves the attack as it is.
+        """
+        total = _total(level, noise)[begin:end]
+        body = body_level(level, noise, begin, end)
+        if len(total) < 20:
+            return None
+        knots = [(0.0, 0.0)]
+        reference = min(body, float(total.max()))
+        # 10 and 90 % of the body's amplitude
+        begun, risen = (int(np.argmax(total >= reference - below)) / FRAME_RATE for below in (20.0, 0.915))
+        if attack_s is not None:
+            own = risen - begun
+            if own > 0.004 and not 0.85 <= attack_s / own <= 1.18:
+                stretch = float(np.clip(attack_s / own, *ATTACK_STRETCH))
+                stretch = min(stretch, 0.5 * len(total) / FRAME_RATE / max(risen, 0.004))
+                knots.append((stretch * risen, risen))
+        shifted = knots[-1][0] - knots[-1][1]
+        seconds = len(total) / FRAME_RATE
+        stopped = (int(np.flatnonzero(total >= body - END_DB)[-1]) + 1) / FRAME_RATE
+        if seconds - stopped > EARLIEST_END_S and stopped > risen + 0.02:
+            if len(knots) == 1:
+                start = min(risen + 0.02, 0.5 * (risen + stopped))
+                knots.append((start, start))
+            knots.append((seconds, stopped))
+        elif shifted:
+            # the body makes up for what the attack took or gave
+            knots.append((seconds, seconds))
+        if len(knots) == 1:
+            return None
+        return cls(asked=tuple(asked for asked, _ in knots), told=tuple(told for _, told in knots))
+
+
+def body_level(level: Array, noise: Array, begin: int, end: int) -> float:
+    """Power mean over the body in dB, as ``expression.analysis`` defines it."""
+    power = 10 ** (level[begin:end] / 10) + (10 ** (noise[begin:end] / 10)).sum(1)
+    body = power >= power.max() * 0.01
+    return float(10 * np.log10(power[body].mean()))
+
+
+def level_shift(
+    level: Array, noise: Array, begin: int, end: int, factor: Array, summand: Array, *, attacks: bool
+) -> Array:
+    """dB by which drawn curves move the level, frame by frame.
+
+    Where the level is set, the body follows the line; the attack rises to it and the release falls from it as they
+    would without one.
+    """
+    if (factor == 1.0).all():
+        return summand
+    total = _total(level, noise)
+    risen = begin
+    if attacks:
+        risen += int(np.argmax(total[begin:end] >= body_level(level, noise, begin, end) - 3.0))
+    total[:risen], total[end:] = total[risen], total[end - 1]
+    return np.asarray((factor - 1.0) * total + summand)
+
+
+def fluctuation(
+    level: Array, noise: Array, begin: int, end: int, asked_db: float, peak: float
+) -> tuple[Array, Array]:
+    """The level spreads inside the note as was asked, and is highest where was asked; the noise moves with it.
+
+    The level's own shape is scaled. Where that is not enough, or its highest place is another, a swell is added that
+    rises to the peak and falls from it.
+
+    Args:
+        level: of the partials, dB; [T].
+        noise: bands, dB; [T, B].
+        begin, end: of the note.
+        asked_db: standard deviation within the middle four fifths.
+        peak: place of the highest level, 0 to 1.
+    """
+    count = end - begin
+    if count < 20:
+        return level, noise
+    trim = count // 10
+    inner = level[begin + trim : end - trim]
+    own = np.clip(level[begin:end], inner.min(), inner.max()) - inner.mean()
+    spread = float(np.std(inner))
+    wanted = own * min(asked_db / spread, LONGEST_SCALING) if spread > 1e-3 else np.zeros(count)
+    middle = slice(trim, count - trim)
+    swell = _swell((np.arange(count) + 0.5) / count, peak)
+    swell = (swell - swell[middle].mean()) / np.std(swell[middle])
+    asked_db = min(asked_db, WIDEST_SPREAD_DB)
+    ramp = np.clip(np.minimum(np.arange(count), np.arange(count)[::-1]) / max(trim, 1), 0.0, 1.0)
+    moved = np.zeros(count)
+    for share in PEAK_SHARES:  # as much of a swell as brings the highest place where it should be
+        moved = ramp * (_spread(wanted, swell, share * asked_db, asked_db, middle) - own)
+        if abs(_highest(level[begin:end] + moved) - peak) <= PEAK_NEAR:
+            break
+    # an attack or an end that is louder than the peak asked for is held below it
+    ceiling = float((level[begin:end] + moved)[middle].max()) - 0.3
+    over = np.minimum(0.0, ceiling - level[begin:end] - moved)
+    for outer, here in ((slice(0, trim), peak < 0.1), (slice(count - trim, count), peak > 0.9)):
+        if not here:
+            moved[outer] += over[outer]
+    result = np.zeros(len(level))
+    result[begin:end] = moved
+    return level + result, noise + result[:, None]
+
+
+def _spread(wanted: Array, swell: Array, least: float, asked_db: float, middle: slice) -> Array:
+    """A line with at least so much of a swell (whose spread is 1) that spreads as asked in its middle."""
+    shape = wanted + least * swell
+    if float(np.std(shape[middle])) < asked_db:
+        # the variance of wanted + x swell is a + 2 b x + x^2
+        a, b = float(np.var(wanted[middle])), float(np.mean(wanted[middle] * swell[middle]))
+        shape = wanted + (-b + math.sqrt(max(b**2 - a + asked_db**2, 0.0))) * swell
+    actual = float(np.std(shape[middle]))
+    return shape * (asked_db / actual) if actual > 1e-3 else shape
+
+
+def _swell(place: Array, peak: float) -> Array:
+    """A line up to a rounded peak and down from it. It begins near its mean, so that the note speaks as it did; only
+    a late peak is come to from further below."""
+    low = -float(np.clip((peak - 0.4) / 0.6, 0.0, 1.0))
+    late = 1.0 - peak
+    fall = 1.0 + peak * (1.0 + low) / late if late > 0.02 else 1.0
+    line = np.interp(place, (0.0, peak, 1.0) if 0.0 < peak < 1.0 else (0.0, 1.0), (
+        (low, 1.0, 1.0 - (1.0 + fall)) if 0.0 < peak < 1.0 else (low, 1.0) if peak >= 1.0 else (1.0, -1.0)))
+    width = max(1, round(PEAK_WIDTH * len(place)))
+    window = np.ones(width)
+    return np.asarray(np.convolve(line, window, "same") / np.convolve(np.ones(len(line)), window, "same"))
+
+
+def _highest(line: Array) -> float:
+    """Where a line is highest, 0 to 1."""
+    window = np.ones(5)
+    smooth = np.convolve(line, window, "same") / np.convolve(np.ones(len(line)), window, "same")
+    return float((np.argmax(smooth) + 0.5) / len(line))
+
+
+def brightness(knots: Array, level: Array, begin: int, end: int, asked: float, pitch: float) -> Array:
+    """Tilt the partials, dB an octave, until the power centroid over the body is what was asked."""
+    count = int(np.clip(15_500.0 / midi_to_hz(pitch), 1, 300))
+    if count < 2:
+        return knots
+    step = max(1, (end - begin) // 60)
+    weights = knot_weights(count).T
+    share = 10 ** ((knots[begin:end:step] @ weights) / 10)
+    power = 10 ** (level[begin:end:step] / 10)
+    power = np.where(power >= 0.01 * power.max(), power, 0.0)
+    mean = (share / share.sum(1, keepdims=True) * power[:, None]).sum(0)
+    number = np.arange(1, count + 1, dtype=np.float64)
+    log_number = np.log(number)
+    low, high = -4.0, 4.0
+    for _ in range(25):
+        tilt = 0.5 * (low + high)
+        tilted = mean * np.exp(tilt * log_number)
+        if np.log2((tilted * number).sum() / tilted.sum()) < asked:
+            low = tilt
+        else:
+            high = tilt
+    tilt = float(np.clip(0.5 * (low + high), -2.5, 2.5))
+    return np.asarray(knots + 10.0 / np.log(10.0) * tilt * np.log(KNOTS))
+
+
+def onset(level: Array, noise: Array, begin: int) -> tuple[Array, Array]:
+    """The sound passes 25 dB below its top in the frame of the onset, not before and not after."""
+    total = _total(level, noise)
+    threshold = float(total.max()) - ONSET_DB
+    later = np.flatnonzero(total[begin:] >= threshold + 0.5)
+    until = begin + (int(later[0]) if len(later) else 0)
+    level = level.copy()
+    level[begin:until] = np.maximum(level[begin:until], threshold + 0.5)  # partials alone: the noise is as asked
+    cut = np.zeros(len(level))
+    ceiling = threshold - 0.5 - 1.5 * np.arange(begin, 0, -1)
+    cut[:begin] = np.minimum(0.0, ceiling - total[:begin])
+    return level + cut, noise + cut[:, None]
+
+
+def attack_noise(noise: Array, level: Array, begin: int, end: int, asked_db: float) -> Array:
+    """Gain on the noise of the first 40 ms, leaving over the next 60 ms."""
+    stop = min(begin + 10, end)
+    early = float(10 * np.log10((10 ** (noise[begin:stop] / 10)).sum(1).mean()))
+    gain = np.clip(asked_db - (early - body_level(level, noise, begin, end)), -15.0, 15.0)
+    shape = np.clip(1.0 - (np.arange(len(noise)) - stop) / 15.0, 0.0, 1.0)
+    return np.asarray(noise + gain * shape[:, None])
+
+
+def spoken(level: Array, noise: Array, begin: int, end: int, attack_s: float) -> tuple[Array, Array]:
+    """The note has spoken in the time asked for, and not later.
+
+    From where it passes 10 % of its body's amplitude it is at least on a straight line to 90 %.
+    """
+    count = max(1, round(attack_s * FRAME_RATE))
+    for _ in range(2):  # what is raised raises the body
+        total = _total(level, noise)
+        inside = total[begin:end]
+        reference = min(body_level(level, noise, begin, end), float(inside.max()))
+        risen = int(np.argmax(inside >= reference - 0.915))
+        first = begin + int(np.argmax(inside >= reference - 20.0))
+        if begin + risen <= first + count:
+            break
+        span = slice(first, begin + risen)
+        place = np.arange(span.stop - span.start) / count
+        line = np.where(place < 1.0, 0.1 + 0.8 * place, SPOKEN)
+        raised = np.zeros(len(level))
+        raised[span] = np.maximum(0.0, reference + 20.0 * np.log10(line) - total[span])
+        level, noise = level + raised, noise + raised[:, None]
+    return level, noise
+
+
+def release(level: Array, noise: Array, begin: int, end: int, release_s: float) -> tuple[Array, Array]:
+    """After the offset the fall takes the time asked for, and ends."""
+    count = len(level) - end
+    if count < 2 or end < 1:
+        return level, noise
+    total = _total(level, noise)
+    body = body_level(level, noise, begin, end)
+    # a fall is counted from 3 dB below the body, or from the offset where the level is lower there
+    fall = total[end:] - min(body, float(total[end - 1]) + 3.0)
+    below3, below20 = np.flatnonzero(fall <= -3.0), np.flatnonzero(fall <= -20.0)
+    time = np.arange(count, dtype=np.float64)
+    if len(below3):
+        if len(below20):
+            frames = max(float(below20[0] - below3[0]), 0.5)
+        else:  # it has not come to 20 dB when its window ends: it would have at this pace
+            frames = (count - float(below3[0])) * 17.0 / max(-3.0 - float(fall.min()), 1.0)
+        actual = frames / FRAME_RATE
+        stretch = float(np.clip(actual / max(release_s, 0.008), *RELEASE_STRETCH))
+    else:
+        stretch = 1.0
+    source = np.minimum(time * stretch, count - 1.0)
+    level = level.copy()
+    level[end:] = np.interp(source, time, level[end:])
+    # past 20 dB down it goes on falling at its own pace at least, so that it always ends
+    slope = max(17.0 / max(release_s, 0.01), 30.0) / FRAME_RATE
+    fall = level[end:] - level[end - 1]
+    late = np.flatnonzero(fall <= -20.0)
+    since = int(late[0]) if len(late) else min(count - 1, int(3.0 * release_s * FRAME_RATE))
+    line = fall[since] - slope * (time[since:] - since)
+    level[end + since :] = level[end - 1] + np.minimum(fall[since:], line)
+    closing = np.zeros(len(level))
+    last = min(count, 12)
+    closing[len(level) - last :] = -np.linspace(0, 60, last)
+    level = level + closing
+    limit = np.maximum(level[end - 1] - level[end:], 0.0)[:, None]
+    noise = noise.copy()
+    noise[end:] = np.minimum(noise[end:], noise[end - 1][None, :] - 0.8 * limit + 6.0) + closing[end:, None]
+    return level, noise
+
+
+def _total(level: Array, noise: Array) -> Array:
+    """Level of partials and noise together, dB; [T]."""
+    return np.asarray(10.0 * np.log10(10 ** (level / 10) + (10 ** (noise / 10)).sum(1)))

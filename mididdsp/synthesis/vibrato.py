@@ -1,0 +1,111 @@
+"""The swing of a note's pitch.
+
+A vibrato has an extent and a rate, begins after a delay, grows, and is never quite regular. What a note does not say
+is as players of its family let it be: the growth over the note, the phase in which it begins, a rate that wanders by a
+few per cent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mididdsp.expression.types import NoteExpression
+
+Array = NDArray[np.floating[Any]]
+
+GROWTH: Mapping[str, tuple[float, ...]] = MappingProxyType({
+    "strings": (0.72, 0.97, 1.0, 0.80, 0.48),
+    "woodwind": (0.30, 0.60, 0.97, 0.95, 0.75),
+    "brass": (0.45, 0.60, 0.90, 0.98, 0.80),
+})
+"""Relative extent at 10, 30, 50, 70 and 90 % of a note, measured on phrases of many players (figures/playing.md)."""
+
+GROWTH_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
+
+BEGUN = 0.65
+"""Least relative extent once a vibrato has begun, in the first half of a note. The growth above is a mean over notes
+that begin theirs at different times; each by itself is above half of its extent within a cycle."""
+
+SHORTEST_FADE_S = 0.02
+"""A swing that starts at once takes this long: a jump of pitch would click."""
+
+PLAIN_WANDER = 0.15
+"""Radians by which each of two slow sinusoids moves the phase of a player's vibrato."""
+
+WANDER_HZ = (0.7, 1.6)
+EXTENT_WANDER_HZ = (0.5, 1.1)
+"""Slow sinusoids that move rate and extent; two that have no common period do not sound periodic."""
+
+
+def swing(
+    expression: NoteExpression, since: Array, seconds: float, family: str, random: np.random.Generator,
+    temperature: float,
+) -> tuple[Array, Array]:
+    """The deviation of a note's pitch by its vibrato.
+
+    Args:
+        expression: of the note.
+        since: seconds since the onset, negative before it; [T].
+        seconds: length of the note.
+        family: of the instrument.
+        random: keyed by the note; nine numbers are drawn whatever the note is.
+        temperature: 0 leaves the rate as it is where the note says nothing of its irregularity.
+
+    Returns:
+        (deviation in cents, the same a quarter period later), both [T]; zeros without a vibrato.
+    """
+    phase0 = 2 * np.pi * random.random()
+    drift = random.standard_normal(8)
+    still = np.zeros(len(since)), np.zeros(len(since))
+    if not expression.vibrato_cents or not expression.vibrato_rate_hz:
+        return still
+    rate = expression.vibrato_rate_hz
+    delay = min(expression.vibrato_delay_s or 0.0, 0.8 * seconds)
+    envelope = _envelope(expression.vibrato_fade_s, since, seconds, rate, delay, family)
+    if envelope is None:
+        return still
+    irregularity = expression.vibrato_irregularity
+
+    def phase(time: Array) -> Array:
+        """Without the phase at its beginning, radians."""
+        moved = 2 * np.pi * rate * time
+        for k, speed in enumerate(WANDER_HZ):
+            angle = 2 * np.pi * speed * time + 3.0 * drift[2 * k + 1]
+            if irregularity is None:
+                moved = moved + PLAIN_WANDER * temperature * drift[2 * k] * np.sin(angle)
+            else:  # the rate moves by sinusoids whose power sums to irregularity squared
+                moved = moved - irregularity * rate / speed * np.cos(angle)
+        return np.asarray(moved)
+
+    start = phase0 if expression.vibrato_phase is None else (
+        2 * np.pi * expression.vibrato_phase - float(phase(np.array([delay]))[0]))
+    if irregularity:
+        envelope = envelope * np.maximum(0.0, 1.0 + irregularity * sum(
+            np.sin(2 * np.pi * speed * since + 3.0 * drift[5 + 2 * k]) for k, speed in enumerate(EXTENT_WANDER_HZ)))
+    envelope = expression.vibrato_cents * envelope
+    angle = phase(since) + start
+    return envelope * np.sin(angle), -envelope * np.cos(angle)
+
+
+def _envelope(
+    fade_s: float | None, since: Array, seconds: float, rate: float, delay: float, family: str
+) -> Array | None:
+    """Relative extent over the note, about 1 where it is strong; None where there is no room for any."""
+    exit_ = np.clip((seconds - since) * rate * 2.0 + 0.3, 0.0, 1.0)
+    if fade_s is not None:
+        return np.asarray(np.clip((since - delay) / max(fade_s, SHORTEST_FADE_S), 0.0, 1.0) * exit_)
+    place = np.clip(since / max(seconds, 0.01), 0, 1)
+    growth = np.interp(place, GROWTH_AT, GROWTH[family])
+    growth = np.where(place < 0.5, np.maximum(growth, BEGUN), growth)
+    envelope = growth * np.clip((since - delay) * rate + 0.25, 0.0, 1.0) * exit_
+    sounding = (since >= 0) & (since < seconds)
+    peak = float(envelope[sounding].max()) if sounding.any() else 0.0
+    if peak <= 0:
+        return None
+    strong = sounding & (envelope >= 0.5 * peak)
+    return np.asarray(envelope / float(envelope[strong].mean()))

@@ -1,0 +1,117 @@
+"""Lines of a note brought to what was asked for, by known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mididdsp.synthesis import conformance
+from mididdsp.synthesis.conformance import NoteClock
+from mididdsp.units import FRAME_RATE
+
+BEGIN, COUNT, TAIL = 8, 400, 100
+END = BEGIN + COUNT
+
+
+def line(attack: int = 20, shape: float = 0.0, stop: int = COUNT) -> tuple[np.ndarray, np.ndarray]:
+    """A level that rises in ``attack`` frames, holds 0 dB with a slow wave of ``shape`` dB, falls from ``stop`` on by
+    a third of a dB a frame; noise 40 dB below."""
+    since = np.arange(-BEGIN, COUNT + TAIL, dtype=np.float64)
+    rise = 20 * np.log10(np.clip((since + 1) / attack, 1e-4, 1.0))
+    level = rise + shape * np.sin(2 * np.pi * since / 130.0) - np.maximum(0.0, since - stop) / 3.0
+    return level, level[:, None] - np.array([43.0, 43.0])
+
+
+def total(level: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(10 ** (level / 10) + (10 ** (noise / 10)).sum(1))
+
+
+def middle(level: np.ndarray) -> np.ndarray:
+    return level[BEGIN + COUNT // 10 : END - COUNT // 10]
+
+
+@pytest.mark.parametrize("asked", [0.0, 0.3, 1.5, 4.0])
+@pytest.mark.parametrize("shape", [0.0, 0.05, 2.0])
+@pytest.mark.parametrize("peak", [0.15, 0.4, 0.7])
+def test_the_level_spreads_as_asked_and_is_highest_where_asked(asked: float, shape: float, peak: float) -> None:
+    level, noise = conformance.fluctuation(*line(shape=shape), BEGIN, END, asked, peak)
+    assert np.std(middle(level)) == pytest.approx(asked, abs=0.05 + 0.02 * asked)
+    if asked:
+        highest = (np.argmax(level[BEGIN:END]) + 0.5) / COUNT
+        assert highest == pytest.approx(peak, abs=conformance.PEAK_NEAR + 0.02)  # found on a smoothed line
+
+
+def test_noise_moves_with_the_level_and_the_ends_stay() -> None:
+    before_level, before_noise = line(shape=1.0)
+    level, noise = conformance.fluctuation(before_level, before_noise, BEGIN, END, 3.0, 0.4)
+    assert noise - before_noise == pytest.approx(np.repeat((level - before_level)[:, None], 2, axis=1))
+    outside = np.r_[0:BEGIN, END : len(level)]
+    assert np.array_equal(level[outside], before_level[outside])
+
+
+def test_a_spread_no_body_can_have_is_the_widest_it_can() -> None:
+    level, _ = conformance.fluctuation(*line(), BEGIN, END, 40.0, 0.4)
+    assert np.std(middle(level)) == pytest.approx(conformance.WIDEST_SPREAD_DB, rel=0.02)
+
+
+def test_an_attack_louder_than_the_peak_is_held_below_it() -> None:
+    level, noise = line()
+    level[BEGIN + 5 : BEGIN + 12] += 6.0
+    moved, _ = conformance.fluctuation(level, noise, BEGIN, END, 1.0, 0.5)
+    assert np.argmax(moved[BEGIN:END]) > COUNT // 10
+    kept, _ = conformance.fluctuation(level, noise, BEGIN, END, 1.0, 0.02)
+    assert np.argmax(kept[BEGIN:END]) < 15
+
+
+@pytest.mark.parametrize("asked", [0.02, 0.08, 0.3])
+def test_a_note_has_spoken_in_its_time(asked: float) -> None:
+    level, noise = conformance.spoken(*line(attack=150), BEGIN, END, asked)
+    heard = total(level, noise)[BEGIN:END]
+    body = conformance.body_level(level, noise, BEGIN, END)
+    rise = (np.argmax(heard >= body - 0.915) - np.argmax(heard >= body - 20.0)) / FRAME_RATE
+    assert rise == pytest.approx(asked, abs=0.02 + 0.05 * asked)  # the body is a little louder for it
+
+
+def test_a_quick_attack_is_not_held_back_by_what_only_raises() -> None:
+    before = line(attack=5)
+    after = conformance.spoken(*before, BEGIN, END, 0.2)
+    assert np.array_equal(before[0], after[0])
+
+
+@pytest.mark.parametrize("asked", [0.03, 0.1, 0.4])
+def test_the_release_takes_its_time(asked: float) -> None:
+    level, noise = conformance.release(*line(), BEGIN, END, asked)
+    fall = total(level, noise)[END:] - conformance.body_level(level, noise, BEGIN, END)
+    below3, below20 = (np.flatnonzero(fall <= -depth)[0] if (fall <= -depth).any() else None for depth in (3.0, 20.0))
+    if asked < 0.4:  # 0.4 s from -3 to -20 dB is longer than the frames there are
+        assert (below20 - below3) / FRAME_RATE == pytest.approx(asked, abs=0.012)
+    assert fall[-1] < -60.0
+
+
+class TestTheClock:
+    def test_a_note_that_speaks_and_ends_when_it_should_needs_none(self) -> None:
+        level, noise = line(attack=20)
+        assert NoteClock.of(level, noise, BEGIN, END, 0.068) is None
+
+    def test_a_note_that_fades_too_early_is_asked_more_slowly(self) -> None:
+        level, noise = line(stop=250)
+        clock = NoteClock.of(level, noise, BEGIN, END, None)
+        assert clock is not None
+        # 3.5 dB below the body, at a third of a dB a frame, is frame 260 or so; it comes at the offset
+        assert clock(np.array([COUNT / FRAME_RATE]))[0] * FRAME_RATE == pytest.approx(261, abs=4)
+        assert clock(np.array([-0.02, 0.0, 0.05])) == pytest.approx([-0.02, 0.0, 0.05])
+        after = clock(np.array([COUNT, COUNT + 50]) / FRAME_RATE)
+        assert after[1] - after[0] == pytest.approx(50 / FRAME_RATE)
+
+    @pytest.mark.parametrize(("asked", "stretch"), [(0.264, 2.0), (0.0528, 0.4), (5.0, 2.5)])
+    def test_an_attack_is_asked_more_slowly_or_faster(self, asked: float, stretch: float) -> None:
+        level, noise = line(attack=43)  # 10 to 90 %: 33 frames
+        clock = NoteClock.of(level, noise, BEGIN, END, asked)
+        assert clock is not None
+        assert clock.asked[1] / clock.told[1] == pytest.approx(stretch, rel=0.05)
+        assert clock(np.array([COUNT / FRAME_RATE]))[0] == pytest.approx(COUNT / FRAME_RATE)
+        assert (np.diff(clock(np.linspace(-0.1, 2.0, 300))) > 0).all()
+
+    def test_short_notes_keep_their_own(self) -> None:
+        level, noise = line()
+        assert NoteClock.of(level, noise, BEGIN, BEGIN + 10, 0.5) is None

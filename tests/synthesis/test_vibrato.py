@@ -1,0 +1,109 @@
+"""A vibrato is what was asked for: extent, rate, delay, fade-in, phase and irregularity."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mididdsp.expression.analysis import find_vibrato
+from mididdsp.expression.types import NoteExpression
+from mididdsp.instruments import INSTRUMENTS
+from mididdsp.random import keyed_generator
+from mididdsp.synthesis.vibrato import BEGUN, swing
+from mididdsp.units import FRAME_RATE
+
+EXPRESSION = NoteExpression(
+    level_db=-26.0, fluctuation_db=1.0, peak_position=0.3, brightness=1.0, attack_noise_db=-25.0, attack_s=0.05,
+    release_s=0.1, vibrato_cents=0.0, vibrato_rate_hz=None, vibrato_delay_s=None, tuning_cents=0.0, timing_s=0.0,
+    length_ratio=1.0, glide_s=None)
+SECONDS = 4.0
+SINCE = np.arange(-10, int(SECONDS * FRAME_RATE) + 10) / FRAME_RATE
+SWINGING = replace(EXPRESSION, vibrato_cents=40.0, vibrato_rate_hz=5.5, vibrato_delay_s=0.4)
+FAMILIES = sorted({item.family for item in INSTRUMENTS.values()})
+
+
+def played(family: str = "strings", temperature: float = 0.0, **values: float) -> tuple[np.ndarray, np.ndarray]:
+    """(cents, the same a quarter period later) over a note of four seconds."""
+    return swing(replace(SWINGING, **values), SINCE, SECONDS, family, keyed_generator(1, "note", "life"), temperature)
+
+
+def size(**values: float) -> np.ndarray:
+    """The momentary extent, cents."""
+    cents, turned = played(**values)
+    return np.hypot(cents, turned)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("delay", [0.0, 0.2, 0.5])
+def test_without_a_fade_half_the_extent_is_there_within_a_cycle_of_the_delay(family: str, delay: float) -> None:
+    cents, turned = played(family, vibrato_delay_s=delay)
+    reached = SINCE[np.argmax(np.hypot(cents, turned) >= 20.0)]
+    assert delay - 0.06 <= reached <= delay + 1.0 / 5.5
+    found = find_vibrato(cents[10:-10])
+    assert found is not None
+    # the analysis counts in half cycles (0.09 s)
+    assert found.delay_s == pytest.approx(delay, abs=0.1)
+    assert found.rate_hz == pytest.approx(5.5, abs=0.1)
+    assert found.cents == pytest.approx(40.0, rel=0.15)
+
+
+def test_a_family_lets_it_grow_further() -> None:
+    cents, turned = played("woodwind", vibrato_delay_s=0.0)
+    extent = np.hypot(cents, turned)
+    early, middle = extent[SINCE > 0.3][0], extent[SINCE > 2.2][0]
+    assert early / middle == pytest.approx(BEGUN / 0.97, abs=0.05)
+
+
+@pytest.mark.parametrize("fade", [0.0, 0.3, 1.5])
+def test_a_fade_in_takes_its_time(fade: float) -> None:
+    extent = size(vibrato_fade_s=fade, vibrato_irregularity=0.0)
+    assert extent[SINCE < 0.4].max() == 0.0
+    for share in (0.5, 1.0):
+        reached = SINCE[np.argmax(extent >= share * 40.0 - 1e-6)]
+        assert reached == pytest.approx(0.4 + share * max(fade, 0.02), abs=1.5 / FRAME_RATE)
+    held = (0.4 + fade + 0.05 < SINCE) & (SINCE < SECONDS - 0.3)
+    assert extent[held] == pytest.approx(40.0)
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.25, 0.5, 0.75])
+@pytest.mark.parametrize("irregularity", [0.0, 0.2])
+def test_the_phase_is_where_the_swing_begins(phase: float, irregularity: float) -> None:
+    cents, turned = played(vibrato_phase=phase, vibrato_fade_s=0.0, vibrato_irregularity=irregularity)
+    begun = int(np.argmin(np.abs(SINCE - 0.42)))  # the first frame at full extent: 20 ms later in the cycle
+    angle = np.arctan2(cents[begun], -turned[begun])
+    # 20 ms at 5.5 Hz, which irregularity may change by a third
+    assert np.angle(np.exp(1j * (angle - 2 * np.pi * (phase + 0.02 * 5.5)))) == pytest.approx(0.0, abs=0.35)
+
+
+@pytest.mark.parametrize("irregularity", [0.0, 0.05, 0.2])
+def test_irregularity_is_the_spread_of_rate_and_extent(irregularity: float) -> None:
+    seconds = 60.0  # long enough for the slow sinusoids to have run through
+    since = np.arange(int(seconds * FRAME_RATE)) / FRAME_RATE
+    asked = replace(SWINGING, vibrato_irregularity=irregularity, vibrato_fade_s=0.0)
+    cents, turned = swing(asked, since, seconds, "strings", keyed_generator(3, "n", "life"), 1.0)
+    inside = slice(int(FRAME_RATE), -int(FRAME_RATE))
+    angle = np.unwrap(np.arctan2(cents, -turned))
+    rate = np.gradient(angle)[inside] * FRAME_RATE / (2 * np.pi)
+    extent = np.hypot(cents, turned)[inside]
+    assert rate.mean() == pytest.approx(5.5, rel=0.01)
+    assert rate.std() / 5.5 == pytest.approx(irregularity, abs=0.005)
+    assert extent.std() / 40.0 == pytest.approx(irregularity, abs=0.01)
+
+
+def test_what_a_note_does_not_say_of_its_vibrato_is_as_before() -> None:
+    """None draws nothing else: the numbers that follow in the note's stream stay."""
+    streams = []
+    for values in ({}, {"vibrato_phase": 0.3, "vibrato_fade_s": 1.0, "vibrato_irregularity": 0.1}):
+        random = keyed_generator(1, "note", "life")
+        swing(replace(SWINGING, **values), SINCE, SECONDS, "brass", random, 1.0)
+        streams.append(random.random())
+    assert streams[0] == streams[1]
+
+
+def test_no_vibrato_is_silent_whatever_its_shape() -> None:
+    still = replace(EXPRESSION, vibrato_phase=0.3, vibrato_fade_s=1.0, vibrato_irregularity=0.1)
+    cents, turned = swing(still, SINCE, SECONDS, "strings", keyed_generator(1, "n", "life"), 1.0)
+    assert not cents.any()
+    assert not turned.any()
