@@ -145,7 +145,9 @@ def load(file: Path) -> Coconet:
 
 
 @torch.inference_mode()
-def nll(net: Coconet, grid: NoteGrid, *, orderings: int, frames: int | None) -> NDArray[np.float64]:
+def nll(
+    net: Coconet, grid: NoteGrid, *, orderings: int, frames: int | None, seed: int = 0
+) -> NDArray[np.float64]:
     """Framewise negative log-likelihood, as ``NotePrior.framewise_nll``.
 
     Only what the net can see of a frame is computed: ``reach`` steps to each side.
@@ -158,7 +160,9 @@ def nll(net: Coconet, grid: NoteGrid, *, orderings: int, frames: int | None) -> 
         logits = net(row.gather(2, window), known.gather(2, window))
         return torch.log_softmax(logits[torch.arange(len(rated)), :, rated - start].double(), -1)
 
-    return framewise_nll(distributions, torch.from_numpy(rows(grid.pitch)), orderings=orderings, frames=frames)
+    return framewise_nll(
+        distributions, torch.from_numpy(rows(grid.pitch)), seed=seed, orderings=orderings, frames=frames
+    )
 
 
 @torch.inference_mode()

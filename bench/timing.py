@@ -5,8 +5,10 @@
 Per file: onsets of re-attacked notes (first rise to 25 dB below the note's top, in the stem; where the note before
 still rings there, in the sound of the note's own segment) against MIDI + ``timing_s``; with
 ``tuning_cents`` and vibrato 0, note centres against note + bend; octave errors; rests that are not digital silence; and
-the end of the last note. Without FILES, the files of ``bench.files`` are made and measured. Notes that sound together
-with others of their part, or are shorter than 0.12 s, cannot be told apart in its stem and are left out, and counted.
+the end of the last note. At joints of slurs, the energy above 8 kHz in 60 ms around the joint against the same stretch
+with the slurs taken off (bar +6 dB): a click would show there. Without FILES, the files of ``bench.files`` are made and
+measured. Notes that sound together with others of their part, or are shorter than 0.12 s, cannot be told apart in its
+stem and are left out, and counted.
 
 Conventions: level in 5 ms windows, 1 ms apart. The tops and thresholds are each note's own.
 """
@@ -27,6 +29,7 @@ from numpy.typing import NDArray
 
 import mididdsp as md
 from bench import pitch
+from bench.measures import energy_above
 from mididdsp.expression.curves import PartCurves
 from mididdsp.notes.types import PlannedNote
 from mididdsp.notes.voices import plan_part
@@ -44,6 +47,10 @@ RINGS = 1.6
 
 PITCHES = 24
 """Notes of a part whose pitch is measured at most, evenly spread: the tracker takes most of the time."""
+
+CLICK_BAR_DB = 6.0
+SILENT_DB = -90.0
+"""Energy (dB) below which high frequencies are not heard beside anything: what rises out of less is no click."""
 
 STILL_CENTS = 5.0
 """A bend that moves more than this in the middle of a note leaves it no one pitch to measure."""
@@ -126,12 +133,38 @@ def measure_part(performer: md.Performer, performance: md.Performance, params: m
             cents.append(100.0 * (found - written))
     loud_rests = _sound_in_rests(audio, params)
     return {
+        "clicks_db": joint_clicks(performer, performance, params),
         "onsets_s": onsets,
         "cents": cents,
         "octave_errors": octaves,
         "left_out": left_out,
         "loud_rests": loud_rests,
     }
+
+
+def joint_clicks(performer: md.Performer, performance: md.Performance, params: md.SynthParams) -> list[float]:
+    """Energy above 8 kHz at every joint of a part, dB over the same stretch with all slurs taken off."""
+    part = next(item for item in performance.score.parts if item.name == params.part)
+    joints = [item.onset for chain in plan_part(part).chains for item in chain.notes if item.joined]
+    if not joints:
+        return []
+    onsets = sorted(note.onset for note in part.notes)
+    apart = []
+    for note in part.notes:
+        later = [onset for onset in onsets if onset > note.onset + 0.001]
+        length = min(note.duration, later[0] - note.onset) if later else note.duration
+        apart.append(replace(note, duration=length, articulations=tuple(set(note.articulations) - {"legato"})))
+    loose = replace(performance, score=replace(performance.score, parts=(replace(part, notes=tuple(apart)),)),
+                    expressions={note.id: replace(performance.expressions[note.id], glide_s=None, length_ratio=1.0)
+                                 for note in part.notes})
+    sounds = [np.concatenate([*render_stream(one, noise_edges_hz=one.noise_edges_hz, sample_rate=RATE, seed=one.seed),
+                              np.zeros(RATE, np.float32)]).astype(np.float64)
+              for one in (params, next(iter(performer.synthesize(loose))))]
+    found = []
+    for joint in joints[:PITCHES]:
+        joined, parted = (energy_above(sound, RATE, joint - 0.03, joint + 0.03) for sound in sounds)
+        found.append(joined - max(parted, SILENT_DB))
+    return found
 
 
 def _overlapped(planned: Sequence[PlannedNote], index: int) -> bool:
@@ -188,6 +221,9 @@ def measure_file(performer: md.Performer, path: Path, limit_s: float) -> dict[st
         "pitch_off": int((cents > PITCH_BAR_CENTS).sum()),
         "pitch_worst_cents": _worst(cents),
         "octave_errors": sum(item["octave_errors"] for item in found),
+        "joints": sum(len(item["clicks_db"]) for item in found),
+        "clicks": sum(value > CLICK_BAR_DB for item in found for value in item["clicks_db"]),
+        "click_worst_db": max((value for item in found for value in item["clicks_db"]), default=float("-inf")),
         "left_out": sum(item["left_out"] for item in found),
         "loud_rests": sum(item["loud_rests"] for item in found),
     }
@@ -217,7 +253,8 @@ def main() -> None:
                     print(_line(rows[-1]), flush=True)
             except md.MidiError as error:  # some files are broken on purpose: a sentence is the right answer
                 print(f"left out: {error}", file=sys.stderr)
-    keys = ("notes", "onsets", "onset_late", "pitches", "pitch_off", "octave_errors", "left_out", "loud_rests")
+    keys = ("notes", "onsets", "onset_late", "pitches", "pitch_off", "octave_errors", "joints", "clicks", "left_out",
+            "loud_rests")
     total = {key: sum(row[key] for row in rows) for key in keys}
     if options.json:
         print(
@@ -235,7 +272,8 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"{row['file'][:36]:36} {row['onsets']:5} onsets, {late} (worst {1000 * row['onset_worst_s']:5.1f} ms); "
         f"{row['pitches']:5} pitches, {off} (worst {row['pitch_worst_cents']:5.1f} cents); "
-        f"octave errors {row['octave_errors']}; loud rests {row['loud_rests']}"
+        f"octave errors {row['octave_errors']}; {row['joints']} joints, {row['clicks']} clicks; "
+        f"loud rests {row['loud_rests']}"
     )
 
 

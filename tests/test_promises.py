@@ -20,6 +20,7 @@ from players import CELLO, VIOLIN, duo, shipped, tiny, tiny_checkpoints, write_m
 import mididdsp as md
 from mididdsp import checkpoints, cli, rendering
 from mididdsp.instruments import INSTRUMENTS
+from mididdsp.notes.types import Note, Part, Score
 from mididdsp.rooms import BLOCK
 from mididdsp.synthesis.types import Segment, SynthParams
 
@@ -357,6 +358,25 @@ def test_velocity_is_heard(tmp_path: Path) -> None:
         assert sorted(levels) == levels, f"{name}: levels {levels}"
         assert levels[-1] - levels[0] >= 10.0, f"{name}: levels {levels}"
         assert sorted(centroids) == centroids, f"{name}: centroids {centroids}"
+
+
+@pytest.mark.parametrize("velocity", [33, 80, 112])
+def test_low_notes_do_not_whine(velocity: int) -> None:
+    """What the recordings of low notes do not hold must not be made up: it would be a whine of a hundred partials."""
+    performer = shipped()
+    for name, instrument in INSTRUMENTS.items():
+        pitches = range(instrument.low, min(instrument.low + 14, 45), 2)
+        notes = tuple(Note(id=f"{name}{pitch}", onset=1.5 * at, duration=1.0, pitch=float(pitch), velocity=velocity)
+                      for at, pitch in enumerate(pitches))
+        if not notes:
+            continue
+        performance = performer.perform(Score(parts=(Part(name="A", instrument=name, notes=notes),)), seed=3)
+        for segment in next(iter(performer.synthesize(performance))).segments:
+            power = (10 ** (segment.amplitude_db[:, None] / 10) * segment.harmonics.astype(np.float64) ** 2)
+            number = np.arange(1, power.shape[1] + 1)
+            high = power[(number * segment.f0_hz[:, None] > 8000.0)].sum() / power.sum()
+            # most recordings hold 0.0001 of it there, a trombone at its loudest about 0.01
+            assert high < 0.02, f"{name} {segment.note_ids[0]}: {high:.3f} of the power lies above 8 kHz"
 
 
 def centroid_hz(body: np.ndarray[Any, Any]) -> float:

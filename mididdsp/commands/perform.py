@@ -214,11 +214,13 @@ def resample(
     from mididdsp.expression.document import load_performance, save_performance
     from mididdsp.expression.history import save_edit
     from mididdsp.expression.quantities import EditError, named
+    from mididdsp.expression.types import UNDRAWN
 
     names = [name.strip() for name in attributes.split(",") if name.strip()]
     try:
         for name in names:
-            named(name)
+            if named(name).attribute in UNDRAWN:
+                raise EditError(f"no player draws {name}; set it by an edit, as {name}=none")
     except EditError as error:
         raise click.BadParameter(str(error), param_hint="--unlocked") from None
     rules = articulation_rules(articulation)

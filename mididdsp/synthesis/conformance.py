@@ -37,6 +37,9 @@ ATTACK_STRETCH = (0.4, 2.5)
 RELEASE_STRETCH = (0.2, 6.0)
 """How much slower or faster than its own a release may be made."""
 
+TOLD_HZ = 9000.0
+"""Up to here recordings tell the partials of low notes as well."""
+
 PEAK_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 """Spread of the swell that is tried, as shares of the spread that is asked for."""
 
@@ -216,6 +219,21 @@ def _highest(line: Array) -> float:
     return float((np.argmax(smooth) + 0.5) / len(line))
 
 
+def unheard(knots: Array, pitch: float) -> Array:
+    """Partials above what recordings hold are 6 dB softer than those below them at least, and fall 6 dB an octave.
+
+    Above about 9 kHz the recordings of low notes tell few partials or none, and nothing has taught the network better.
+    """
+    frequency = KNOTS * midi_to_hz(pitch)
+    told, beyond = (frequency >= 0.5 * TOLD_HZ) & (frequency < TOLD_HZ), frequency >= TOLD_HZ
+    if not told.any() or not beyond.any():
+        return knots
+    ceiling = knots[:, told].max(1, keepdims=True) - 6.0 - 6.0 * np.log2(frequency[beyond] / TOLD_HZ)
+    limited = knots.copy()
+    limited[:, beyond] = np.minimum(knots[:, beyond], ceiling)
+    return limited
+
+
 def brightness(knots: Array, level: Array, begin: int, end: int, asked: float, pitch: float) -> Array:
     """Tilt the partials, dB an octave, until the power centroid over the body is what was asked."""
     count = int(np.clip(15_500.0 / midi_to_hz(pitch), 1, 300))
@@ -314,7 +332,8 @@ def release(level: Array, noise: Array, begin: int, end: int, release_s: float) 
     slope = max(17.0 / max(release_s, 0.01), 30.0) / FRAME_RATE
     fall = level[end:] - level[end - 1]
     late = np.flatnonzero(fall <= -20.0)
-    since = int(late[0]) if len(late) else min(count - 1, int(3.0 * release_s * FRAME_RATE))
+    exhausted = int((count - 1) / max(stretch, 1.0))  # from there on nothing is known of the fall
+    since = int(late[0]) if len(late) else min(exhausted, int(3.0 * release_s * FRAME_RATE))
     line = fall[since] - slope * (time[since:] - since)
     level[end + since :] = level[end - 1] + np.minimum(fall[since:], line)
     closing = np.zeros(len(level))

@@ -401,7 +401,8 @@ class SynthesisGenerator:
             mean = self._mean(instrument, place, frames)
             output = _between(mean, asked)
         level, slow = output[:, 0], output[:, 1]
-        knots, noise = output[:, 2 : 2 + len(KNOTS)], output[:, 2 + len(KNOTS) :]
+        knots = conformance.unheard(output[:, 2 : 2 + len(KNOTS)], note.pitch)
+        noise = output[:, 2 + len(KNOTS) :]
         rms = self.life_rms[int(expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
         life = temperature * draw(rms, len(clock), random)
         # life grows out of the attack and dies with the sound
@@ -427,7 +428,7 @@ class SynthesisGenerator:
             # the level moves as drawn; partials and noise move against it as the network knows
             moved = _between(self._mean(instrument, place, frames, shift[asked]) - mean, asked)
             level = level + shift
-            knots = knots + moved[:, 2 : 2 + len(KNOTS)]
+            knots = conformance.unheard(knots + moved[:, 2 : 2 + len(KNOTS)], note.pitch)
             noise = noise + shift[:, None] + moved[:, 2 + len(KNOTS) :]
         if drawn["gain"] is not None:
             level, noise = level + drawn["gain"][1], noise + drawn["gain"][1][:, None]

@@ -247,7 +247,8 @@ def evaluate(
     Both are counted on the training chorales in all the keys a training crop may come in, one added to each count.
     """
     rated = [
-        float(prior.framewise_nll(grid, seed=0, orderings=orderings, frames=frames).mean()) for grid in test_grids
+        float(prior.framewise_nll(grid, seed=seed, orderings=orderings, frames=frames).mean())
+        for seed, grid in enumerate(test_grids)
     ]
     unigram, bigram = _count_baselines(prior.config, train_grids, test_grids)
     return {
