@@ -4,11 +4,11 @@
 
 Per file: onsets of re-attacked notes (first rise to 25 dB below the note's top, in the stem; where the note before
 still rings there, in the sound of the note's own segment) against MIDI + ``timing_s``; with
-``tuning_cents`` and vibrato 0, note centres against note + bend; octave errors; rests that are not digital silence; and
-the end of the last note. At joints of slurs, the energy above 8 kHz in 60 ms around the joint against the same stretch
-with the slurs taken off (bar +6 dB): a click would show there. Without FILES, the files of ``bench.files`` are made and
-measured. Notes that sound together with others of their part, or are shorter than 0.12 s, cannot be told apart in its
-stem and are left out, and counted.
+``tuning_cents`` and vibrato 0, note centres (measured in the same sounds) against note + bend; octave errors; rests
+that are not digital silence. At joints of slurs, the energy above 8 kHz in 60 ms around the joint against the same
+stretch with the slurs off (bar +6 dB): a click would show there. Without FILES, the files of ``bench.files`` are made
+and measured. Notes that sound together with others of their part, or are shorter than 0.12 s, cannot be told apart in
+its stem and are left out, and counted.
 
 Conventions: level in 5 ms windows, 1 ms apart. The tops and thresholds are each note's own.
 """
@@ -114,7 +114,12 @@ def measure_part(performer: md.Performer, performance: md.Performance, params: m
         if end - expected < SHORTEST_S or index % every:
             continue
         middle = slice(round((0.75 * expected + 0.25 * end) * RATE), round((0.25 * expected + 0.75 * end) * RATE))
+        # the pitch too is that of the note, not of what still rings of the one before
+        own = begins.get(item.note.id) if _ringing(planned, index, performance) else None
         body = audio[middle]
+        if own is not None:
+            first, alone = render_segment(own, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=params.seed)
+            body = alone[max(0, middle.start - first) : max(0, middle.stop - first)].astype(np.float64)
         times = np.arange(middle.start, middle.stop, RATE // 250) / RATE
         drawn = curves("pitch", item.note.id, times)
         bend = np.zeros(len(times)) if drawn is None else drawn[1]
