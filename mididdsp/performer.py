@@ -526,7 +526,7 @@ class Performer:
         )
 
     def stream(self, source: Renderable, **how: Any) -> Iterator[NDArray[np.float32]]:
-        """The mix in blocks of a few seconds, float32 [samples, 2], from its start on; arguments as ``render``."""
+        """The mix in blocks of a few seconds, float32 [2, samples], from its start on; arguments as ``render``."""
         return self.render(source, **how).stream()
 
     def live(self, performance: Performance, *, sample_rate: int = 48_000) -> Live:
