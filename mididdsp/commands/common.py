@@ -104,6 +104,15 @@ class Talk:
             yield show
 
 
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the models run.",
+)
+
+
 def talking(function: Function) -> Function:
     """The options of every command that reports."""
     for option in (
@@ -120,13 +129,7 @@ def talking(function: Function) -> Function:
 def drawing(function: Function) -> Function:
     """The options of every command that draws from a model."""
     for option in (
-        click.option(
-            "--device",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="Where the models run.",
-        ),
+        DEVICE,
         click.option(
             "--temperature",
             type=click.FloatRange(0.0, 4.0),
@@ -312,8 +315,11 @@ def check_kind(source: Path, kind: sources.Kind) -> None:
             f" (it looks like a {kind.value}); export it as MIDI or MusicXML"
         )
     if kind in (sources.Kind.PERFORMANCE, sources.Kind.SYNTH):
-        recast = () if kind is sources.Kind.PERFORMANCE and click.get_current_context().info_name == "render" \
+        recast = (
+            ()
+            if kind is sources.Kind.PERFORMANCE and click.get_current_context().info_name == "render"
             else ("instruments",)
+        )
         wrong = options_given(*recast, "unsupported", "keyswitches", "controllers", "temperature", "seed")
         if wrong:
             raise click.UsageError(

@@ -12,6 +12,7 @@ import click
 
 from mididdsp import sources
 from mididdsp.commands.common import (
+    DEVICE,
     EXISTING,
     NOTES,
     Function,
@@ -85,13 +86,7 @@ def composing(function: Function) -> Function:
             show_default=True,
             help="How many; they have the seeds SEED, SEED+1 and so on.",
         ),
-        click.option(
-            "--device",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="Where the models run.",
-        ),
+        DEVICE,
         click.option(
             "--temperature",
             type=click.FloatRange(0.0, 4.0, min_open=True),

@@ -10,6 +10,7 @@ import click
 
 from mididdsp import sources
 from mididdsp.commands.common import (
+    DEVICE,
     EXISTING,
     NOTES,
     WorkError,
@@ -125,7 +126,11 @@ def perform(
                 kept = revision.sentences()
             else:
                 performance = performer.perform(
-                    reading, seed=seed + take, temperature=temperature, controllers=controllers, rules=rules,
+                    reading,
+                    seed=seed + take,
+                    temperature=temperature,
+                    controllers=controllers,
+                    rules=rules,
                     a4_hz=a4_hz,
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +197,7 @@ def _section_choices(texts: tuple[str, ...]) -> dict[str, int]:
 @selecting
 @articulating
 @click.option("--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@DEVICE
 @talking
 def resample(
     source: Path,

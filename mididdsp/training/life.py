@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,21 @@ import torch
 from numpy.typing import NDArray
 
 from mididdsp.data.notes_dataset import TrainingNote
-from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Chain, Note, PlannedNote
 from mididdsp.synthesis.generator import INSTRUMENT_IDS, OUTPUT_SCALE, FrameNetwork, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS, band_rms
 from mididdsp.training.prepared_notes import PreparedNote, rows
+from mididdsp.units import FRAME_RATE
 
 Array = NDArray[np.floating[Any]]
 
 LED_BY_VIBRATO = 5
 """Under a vibrato the bands of pitch below this one (8 Hz) are the vibrato's own."""
+
+VIBRATO_BAND = 3
+"""The band of modulation from 4 to 8 Hz."""
 
 STILL_CENTS = 3.0
 """A note without vibrato that moves more than this (rms, 4 to 8 Hz) has one that was not recognised."""
@@ -116,7 +120,7 @@ def calibrate_life(generator: SynthesisGenerator, notes: Sequence[TrainingNote])
         partials = note.frames["knots_db"][first:last, :_PARTIALS].astype(np.float64)
         partials[:, ~note.frames["known"][first:last, :_PARTIALS].all(0)] = np.nan
         moved = _movement(note.frames["f0_cents"][first:last].astype(np.float64), partials)
-        if not vibrates and moved[0, 3] > STILL_CENTS**2:
+        if not vibrates and moved[0, VIBRATO_BAND] > STILL_CENTS**2:
             continue
         group = chosen.setdefault((INSTRUMENT_IDS[facts["instrument"]], vibrates), [])
         if len(group) < _MOST:
@@ -167,12 +171,10 @@ def _generated(generator: SynthesisGenerator, note: TrainingNote) -> tuple[Array
     made = Note(id=facts["item"], onset=1.0, duration=facts["seconds"], pitch=facts["pitch"])
     planned = PlannedNote(note=made, onset=1.0, offset=1.0 + facts["seconds"], previous=None, following=None,
                           joined=False, leads=False)
-    expression = NoteExpression(**{name: getattr(note.expression, name)
-                                   for name in NoteExpression.__dataclass_fields__} | {"timing_s": 0.0,
-                                                                                       "length_ratio": 1.0})
+    expression = replace(note.expression, timing_s=0.0, length_ratio=1.0)
     segment = generator.segment(facts["instrument"], Chain(id=made.id, voice=0, notes=(planned,)),
                                 {made.id: expression}, seed=0)
-    start = round((1.0 - segment.start_s) * 250.0)
+    start = round((made.onset - segment.start_s) * FRAME_RATE)
     span = slice(start + _SKIPPED_START, start + facts["offset"] - facts["onset"] - _SKIPPED_END)
     partials = segment.amplitude_db[span, None] + 20.0 * np.log10(
         np.maximum(segment.harmonics[span, :_PARTIALS].astype(np.float64), 1e-9))
