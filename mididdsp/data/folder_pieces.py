@@ -153,7 +153,7 @@ def _heard(audio: Array, task: PieceTask) -> tuple[list[dict[str, Any]], dict[st
         "strip_voiced": voiced[::STRIP_EVERY][inside],
         "strip_level": track.level_db[::STRIP_EVERY][inside].astype(np.float32),
     }
-    found = find_notes(track.f0_hz, voiced, track.level_db)
+    found = find_notes(track.f0_hz, voiced, track.level_db, periodicity=track.periodicity)
     if not found:
         return [], arrays
     heard = _within_band(analyse_with_f0(audio, track.f0_hz, track.voiced), task.ceiling_hz)

@@ -37,7 +37,7 @@ STYLE_MARKS = {
 
 LONGEST_S = 40.0
 
-PHRASE_VERSION = 3
+PHRASE_VERSION = 4
 """Raised when what is cached changes meaning; old caches are then made anew."""
 
 
@@ -56,7 +56,7 @@ def analyse_phrase(recording: Recording) -> list[tuple[dict[str, Any], dict[str,
     audio = load_mono(recording.path)[: int(LONGEST_S * 48_000)]
     instrument = INSTRUMENTS[recording.instrument]
     track = track_pitch(audio, low=instrument.low - 2, high=instrument.high + 2)
-    notes = find_notes(track.f0_hz, track.voiced, track.level_db)
+    notes = find_notes(track.f0_hz, track.voiced, track.level_db, periodicity=track.periodicity)
     if not notes:
         return []
     return measured_notes(analyse_with_f0(audio, track.f0_hz, track.voiced), notes, {
