@@ -13,7 +13,6 @@ import os
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,20 +27,18 @@ from mididdsp.expression.curves import PartCurves
 from mididdsp.expression.document import load_performance
 from mididdsp.expression.edit import Selection
 from mididdsp.expression.quantities import EditError, named
-from mididdsp.expression.types import ATTRIBUTES, Curve, Mix, NoteExpression, PartMix, Performance
+from mididdsp.expression.types import ATTRIBUTES, Curve, Mix, PartMix, Performance
 from mididdsp.instruments import seats
 from mididdsp.live import Live
 from mididdsp.notes.midi import MidiError, MidiReading, read_midi
 from mididdsp.notes.score import ScoreReading, read_score
-from mididdsp.notes.types import Chain, Part, PartPlan, Score
-from mididdsp.notes.voices import plan_part
+from mididdsp.notes.types import Part, PartPlan, Score
 from mididdsp.parallel import available_cores, one_torch_thread
+from mididdsp.part_sources import part_source, played
 from mididdsp.rendering import PartSource, RenderError, Rendering
-from mididdsp.sections import play_section
-from mididdsp.synthesis.document import SynthFile, open_synth
-from mididdsp.synthesis.drawn import with_drawn
+from mididdsp.saved_levels import SavedLevels, saved_levels, saved_part
+from mididdsp.synthesis.document import SynthFile
 from mididdsp.synthesis.types import Segment, SynthParams
-from mididdsp.units import FRAME_RATE
 
 if TYPE_CHECKING:
     from mididdsp.expression.adjustment import AdjustedExpression, Adjustment
@@ -59,16 +56,6 @@ Source = str | os.PathLike[str] | Score | Reading
 
 Renderable = Source | Performance | SynthParams | SynthFile | Sequence[SynthParams | SynthFile]
 """What can be rendered."""
-
-CONTEXT_CHAINS = 16
-"""Chains kept on either side of an excerpt; the generators look at fewer neighbours than that."""
-
-RELEASES = 5.0
-"""A release of ``release_s`` from -3 to -20 dB is below -85 dB after this many of them."""
-
-SPARE_S = 0.5
-"""Kept around a chain beyond what its expression says it sounds, s."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
@@ -540,7 +527,7 @@ class Performer:
 
         def play(state: Performance, plan: PartPlan) -> Iterator[Segment]:
             curves = PartCurves(state.curves, plan.part, state.expressions)
-            return _played(
+            return played(
                 generator, plan, state.expressions, curves, seed=state.seed, temperature=state.temperature,
                 a4_hz=state.a4_hz,
             )
@@ -567,12 +554,12 @@ class Performer:
             return reading.score, reading.hints, reading.curves
         return reading.score, {}, ()
 
-    def _value(self, source: Renderable, *, seed: int, temperature: float) -> tuple[Performance | _Levels, str]:
+    def _value(self, source: Renderable, *, seed: int, temperature: float) -> tuple[Performance | SavedLevels, str]:
         """What to render, and a name for its files."""
         if isinstance(source, Performance):
             return source, _label(source.score.title)
         if isinstance(source, (SynthParams, SynthFile)):
-            return _Levels(params=(source,)), _label(source.part)
+            return SavedLevels(params=(source,)), _label(source.part)
         if isinstance(source, (Score, MidiReading, ScoreReading)):
             performance = self.perform(source, seed=seed, temperature=temperature)
             return performance, _label(performance.score.title)
@@ -580,111 +567,24 @@ class Performer:
             params = tuple(source)
             if not params:
                 raise RenderError("there are no synthesis parameters to render; give at least one part")
-            return _Levels(params=params), _label(params[0].part)
+            return SavedLevels(params=params), _label(params[0].part)
         path = Path(source)
         kind = sources.kind_of(path)
         if kind is sources.Kind.PERFORMANCE:
             return load_performance(path), sources.stem_of(path)
         if kind is sources.Kind.SYNTH:
-            return _saved_part(path), sources.stem_of(path)
+            return saved_part(path), sources.stem_of(path)
         if kind is sources.Kind.FOLDER:
-            return _saved_levels(path)
+            return saved_levels(path)
         return self.perform(path, seed=seed, temperature=temperature), sources.stem_of(path)
 
     def _part_sources(self, performance: Performance, without: frozenset[str] = frozenset()) -> list[PartSource]:
         """The parts that have notes; those named in ``without`` are given no generator, for their parameters exist."""
         return [
-            self._part_source(performance, plan_part(part), made=part.name not in without)
+            part_source(performance, part, None if part.name in without else self.synthesis_generator)
             for part in performance.score.parts
             if part.notes
         ]
-
-    def _part_source(self, performance: Performance, plan: PartPlan, *, made: bool) -> PartSource:
-        generator = self.synthesis_generator if made else None
-
-        def segments(start_s: float, end_s: float | None) -> Iterator[Segment]:
-            assert generator is not None, "a part whose parameters are given is not generated"
-            curves = PartCurves(performance.curves, plan.part, performance.expressions)
-
-            def play(own: PartPlan, expressions: Mapping[str, NoteExpression], seed: int) -> Iterator[Segment]:
-                assert generator is not None
-                return _played(
-                    generator, own, expressions, curves, seed=seed, temperature=performance.temperature,
-                    a4_hz=performance.a4_hz,
-                )
-
-            excerpt = _excerpt(plan, performance, start_s, end_s)
-            return play_section(
-                excerpt, performance.expressions, players=plan.part.players, seed=performance.seed, play=play
-            )
-
-        return PartSource(
-            name=plan.part.name,
-            instrument=plan.part.instrument,
-            notes=len(plan.part.notes),
-            voices=plan.voices,
-            players=plan.part.players,
-            end_s=max(note.offset for note in plan.part.notes),
-            segments=segments,
-            seed=performance.seed,
-            noise_edges_hz=generator.noise_edges_hz if generator is not None else (),
-            frame_rate=FRAME_RATE,
-            a4_hz=performance.a4_hz,
-            levels=partial(_levels, performance, plan.part),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Levels:
-    """Synthesis parameters, and the performance they were made from where it is known."""
-
-    params: tuple[SynthParams | SynthFile, ...]
-    performance: Performance | None = None
-
-
-def _saved_part(path: Path) -> _Levels:
-    """A part's saved parameters; the performance saved beside them tells its place in the mix and the length."""
-    beside = sources.performance_beside(path)
-    params = open_synth(path)
-    performance = None if beside is None else load_performance(beside)
-    if performance is not None:
-        performance = _only(performance, params.part)
-    return _Levels(params=(params,), performance=performance)
-
-
-def _only(performance: Performance, name: str) -> Performance | None:
-    """A performance of one part alone, the mix as it was; None when it has no such part."""
-    parts = tuple(part for part in performance.score.parts if part.name == name)
-    if not parts:
-        return None
-    ids = {note.id for part in parts for note in part.notes}
-    return replace(
-        performance,
-        score=replace(performance.score, parts=parts),
-        expressions={key: value for key, value in performance.expressions.items() if key in ids},
-        curves=tuple(curve for curve in performance.curves if curve.part == name),
-        origins={key: value for key, value in performance.origins.items() if key in ids},
-        locks={key: value for key, value in performance.locks.items() if key in ids},
-    )
-
-
-def _saved_levels(folder: Path) -> tuple[_Levels, str]:
-    """One piece's saved levels: its performance, and the parameters of its parts where they were saved too."""
-    performances = sorted(item for item in folder.iterdir() if item.name.lower().endswith(sources.PERFORMANCE_SUFFIX))
-    synths = sorted(item for item in folder.iterdir() if item.name.lower().endswith(sources.SYNTH_SUFFIX))
-    if len(performances) > 1:
-        raise RenderError(
-            f"{folder} holds {len(performances)} performances; give one of them, or a folder as the output"
-        )
-    if not performances and not synths:
-        raise RenderError(
-            f"{folder} holds no saved performance and no synthesis parameters; "
-            "give a folder that --save-levels wrote, or a folder as the output to render all files in it"
-        )
-    params = tuple(open_synth(path) for path in synths)
-    if not performances:
-        return _Levels(params=params), sources.stem_of(synths[0])
-    return _Levels(params=params, performance=load_performance(performances[0])), sources.stem_of(performances[0])
 
 
 def _label(text: str) -> str:
@@ -701,73 +601,3 @@ def _place(part: Part, seat: float) -> PartMix:
 def _default_mix(parts: Sequence[PartSource]) -> Mix:
     pans = seats([part.instrument for part in parts])
     return Mix(parts={part.name: PartMix(pan=pan) for part, pan in zip(parts, pans)})
-
-
-def _levels(performance: Performance, part: Part) -> list[tuple[float, float]]:
-    """Level in dB re full scale, curves added, and seconds of each note: what the mix estimates its gain from."""
-    curves = PartCurves(performance.curves, part, performance.expressions)
-    found = []
-    for note in part.notes:
-        level = performance.expressions[note.id].level_db
-        middle = np.array([note.onset + note.duration / 2.0])
-        for target in ("level", "gain"):
-            drawn = curves(target, note.id, middle)
-            if drawn is not None:
-                level = (float(drawn[0][0]) if target == "level" else 1.0) * level + float(drawn[1][0])
-        found.append((level, note.duration))
-    return found
-
-
-def _excerpt(plan: PartPlan, performance: Performance, start_s: float, end_s: float | None) -> PartPlan:
-    """The chains that can sound in an excerpt, and enough chains around them to give the generator its context."""
-
-    def end_of(chain: Chain) -> float:
-        last = chain.notes[-1]
-        expression = performance.expressions[last.note.id]
-        stretch = max(1.0, expression.length_ratio or 1.0)
-        return (
-            last.onset
-            + expression.timing_s
-            + (last.offset - last.onset) * stretch
-            + RELEASES * expression.release_s
-            + SPARE_S
-        )
-
-    def start_of(chain: Chain) -> float:
-        return chain.notes[0].onset + performance.expressions[chain.id].timing_s - SPARE_S
-
-    inside = [
-        index
-        for index, chain in enumerate(plan.chains)
-        if end_of(chain) >= start_s and (end_s is None or start_of(chain) < end_s)
-    ]
-    if len(inside) == len(plan.chains):
-        return plan
-    if not inside:
-        return replace(plan, chains=())
-    first, last = max(0, inside[0] - CONTEXT_CHAINS), inside[-1] + 1 + CONTEXT_CHAINS
-    return replace(plan, chains=plan.chains[first:last])
-
-
-def _played(
-    generator: SynthesisGenerator | EnsembleGenerator, plan: PartPlan, expressions: Mapping[str, NoteExpression],
-    curves: PartCurves, *, seed: int, temperature: float, a4_hz: float,
-) -> Iterator[Segment]:
-    """The segments of a plan, by start time, with all that is drawn on its notes."""
-    plan = _by_start(plan, expressions)
-    segments = generator.segments(plan, expressions, seed=seed, temperature=temperature, curves=curves,
-                                  a4_hz=a4_hz)
-    for chain, segment in zip(plan.chains, segments):
-        onsets = [item.onset + expressions[item.note.id].timing_s for item in chain.notes]
-        last = chain.notes[-1]
-        length = (last.offset - last.onset) * (expressions[last.note.id].length_ratio or 1.0)
-        yield with_drawn(segment, onsets, last.onset + length, curves)
-
-
-def _by_start(plan: PartPlan, expressions: Mapping[str, NoteExpression]) -> PartPlan:
-    """The same chains by the time they begin to sound, which an expression may shift."""
-
-    def start(chain: Chain) -> float:
-        return max(0.0, chain.notes[0].onset + expressions[chain.id].timing_s)
-
-    return replace(plan, chains=tuple(sorted(plan.chains, key=start)))
