@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mididdsp.data.clips import cache_clips, clip_file, load_clip, single_notes
+from mididdsp.data.muted import is_muted, muted_series
 from mididdsp.data.phrases import cache_phrases, load_phrase, phrase_file, phrases
 from mididdsp.data.recordings import DYNAMIC_VELOCITY, DataError, playing_targets
 from mididdsp.expression.types import NoteExpression
@@ -66,22 +67,20 @@ def prepare(folder: Path, dataset: Path, *, workers: int = 2, progress: bool = T
         "recordings": len(recordings), "unreadable": problems, "dropped": {}, "mended": {}, "kept": {}}
     levels: dict[str, dict[str, list[float]]] = {}
     index = []
-    for recording in recordings:
-        path = clip_file(dataset, recording)
-        if not path.exists():
-            continue
-        facts, _ = load_clip(path)
-        if facts["dropped"]:
-            reason = facts["dropped"].split(" ")[0]
+    heard = {path: load_clip(path)[0] for path in (clip_file(dataset, one) for one in recordings) if path.exists()}
+    muted = muted_series(facts for facts in heard.values() if not facts["dropped"] and facts["split"] == "train")
+    for path, facts in heard.items():
+        reason = facts["dropped"].split(" ")[0] if facts["dropped"] else "muted" if is_muted(facts, muted) else None
+        if reason is not None:
             report["dropped"][reason] = report["dropped"].get(reason, 0) + 1
             continue
+        instrument = facts["instrument"]
         if abs(facts["off_label"]) > 0.5:
-            report["mended"][recording.instrument] = report["mended"].get(recording.instrument, 0) + 1
-        report["kept"][recording.instrument] = report["kept"].get(recording.instrument, 0) + 1
+            report["mended"][instrument] = report["mended"].get(instrument, 0) + 1
+        report["kept"][instrument] = report["kept"].get(instrument, 0) + 1
         index.append(str(path.relative_to(dataset)))
         if facts["split"] == "train" and facts["velocity"] is not None:
-            levels.setdefault(recording.instrument, {}).setdefault(facts["dynamic"], []).append(
-                facts["expression"]["level_db"])
+            levels.setdefault(instrument, {}).setdefault(facts["dynamic"], []).append(facts["expression"]["level_db"])
     gains = {}
     for instrument, by_dynamic in levels.items():
         span = targets.get(instrument, {}).get("level_span_pp_ff_db")
@@ -92,11 +91,11 @@ def prepare(folder: Path, dataset: Path, *, workers: int = 2, progress: bool = T
             for dynamic, values in by_dynamic.items() if len(values) >= 3}
     melodies = phrases(folder)
     problems += cache_phrases(melodies, dataset, workers=workers, progress=progress)
-    found = {str(path.relative_to(dataset)): load_phrase(path)
-             for path in (phrase_file(dataset, recording) for recording in melodies) if path.exists()}
-    report["phrases"] = len(found)
-    report["phrase_notes"] = sum(len(notes) for notes in found.values())
-    about = {"clips": index, "phrases": [name for name, notes in found.items() if notes], "gains_db": gains,
+    played = {str(path.relative_to(dataset)): load_phrase(path)
+              for path in (phrase_file(dataset, recording) for recording in melodies) if path.exists()}
+    report["phrases"] = len(played)
+    report["phrase_notes"] = sum(len(notes) for notes in played.values())
+    about = {"clips": index, "phrases": [name for name, notes in played.items() if notes], "gains_db": gains,
              "targets": targets, "report": report, "folder": str(folder.resolve())}
     (dataset / "notes.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     return report
