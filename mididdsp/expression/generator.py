@@ -202,7 +202,8 @@ class ExpressionNetwork(nn.Module):
 
     Where there is a velocity, the mean of ``SURFACE_ATTRIBUTES`` is a table over pitch, velocity and length,
     ``surface`` [instruments, attributes, pitches, velocities, lengths], fitted to single notes; to which the network
-    adds what neighbours and marks change.
+    adds what neighbours and marks change. ``rungs`` [instruments, velocities], on the model's scale, are added to the
+    mean level, so that the dynamics stand as far apart as players put them.
     """
 
     def __init__(self, config: ExpressionConfig) -> None:
@@ -223,6 +224,8 @@ class ExpressionNetwork(nn.Module):
                 len(SURFACE_LENGTHS))
         self.register_buffer("surface", torch.zeros(size))
         self.surface: Tensor
+        self.register_buffer("rungs", torch.zeros(len(INSTRUMENTS), len(VELOCITY_MARKS)))
+        self.rungs: Tensor
         widths = [CONTEXT_FEATURES + config.embedding] + [config.width] * config.layers
         self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
                                     for module in (nn.Linear(a, b), nn.SiLU(), nn.Dropout(config.dropout))])
@@ -247,6 +250,9 @@ class ExpressionNetwork(nn.Module):
         columns = [_INDEX[name] for name in SURFACE_ATTRIBUTES]
         mean = (mean * (1.0 - plain)).index_add(
             1, torch.tensor(columns, device=mean.device), self._tabulated(context, instrument))
+        hats = context[:, PLAIN_FEATURES : PLAIN_FEATURES + len(VELOCITY_MARKS)]  # all 0 without a velocity
+        rung = (hats * self.rungs[instrument]).sum(-1, keepdim=True)
+        mean = mean.index_add(1, torch.tensor([_INDEX["level_db"]], device=mean.device), rung)
         flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], embedded], -1))
         lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(_COUNT, _COUNT)
@@ -308,7 +314,7 @@ class ExpressionGenerator:
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> ExpressionGenerator:
         """The generator that :meth:`to_checkpoint` wrote."""
         network = ExpressionNetwork(ExpressionConfig(**card["model"]["network"]))
-        network.load_state_dict(dict(tensors))
+        network.load_state_dict({"rungs": network.rungs, **tensors})  # older checkpoints have none: all 0
         return cls(network)
 
     def to_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,15 +20,19 @@ from mididdsp.data.expression_set import (
     single_note_examples,
     violin_examples,
 )
-from mididdsp.data.notes_dataset import load_notes, read_about
+from mididdsp.data.notes_dataset import TrainingNote, dynamic_level_db, load_notes, read_about
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
     PLAIN_FEATURES,
+    REACH,
+    SCALES,
     SURFACE_ATTRIBUTES,
     VELOCITY_MARKS,
     ExpressionConfig,
     ExpressionGenerator,
     ExpressionNetwork,
+    Neighbour,
+    context_features,
     masked_log_likelihood,
     velocity_hats,
 )
@@ -130,6 +134,7 @@ def run(config: Mapping[str, Any]) -> Path:
     if config["start"] is not None:
         network.load_state_dict(load_checkpoint(Path(config["start"]), level="expression").tensors)
     network.surface.copy_(torch.from_numpy(surfaces))
+    network.rungs.zero_()
     network.to(device(config["device"]))
 
     def validate(model: nn.Module) -> dict[str, float]:
@@ -140,6 +145,10 @@ def run(config: Mapping[str, Any]) -> Path:
     batches = Batches(list(zip(sources.values(), config["batch"])), seed=settings.seed)
     result = train(network, batches, loss, settings, out, validate=validate, recipe=fixed_part(config),
                    quiet=config["quiet"])
+    if not config["made_up"]:
+        dataset = Path(config["data"])
+        spans = {name: row["level_span_pp_ff_db"] for name, row in read_about(dataset)["targets"].items()}
+        network.cpu().rungs.copy_(level_rungs(network, load_notes(dataset, "train"), spans))
     tensors, model = ExpressionGenerator(network.cpu()).to_checkpoint()
     save_checkpoint(out / "checkpoint", tensors, {
         "level": "expression", "model": model, "recipe": config["command"],
@@ -153,6 +162,37 @@ def run(config: Mapping[str, Any]) -> Path:
     }, half=config["half"])
     shutil.copyfile(out / CURVE_FILE, out / "checkpoint" / CURVE_FILE)
     return out / "checkpoint"
+
+
+@torch.inference_mode()
+def level_rungs(network: ExpressionNetwork, notes: Sequence[TrainingNote], spans: Mapping[str, float]) -> Tensor:
+    """What to add to the mean level at each dynamic for it to lie where the dynamic belongs, on average over the notes.
+
+    The network has learned from levels that were put there (``data.notes_dataset``), but evens them out: takes of one
+    dynamic differ by more than neighbouring dynamics do.
+
+    Args:
+        network: trained, its rungs 0.
+        notes: single notes; their pitches and lengths are those averaged over.
+        spans: level from pianissimo to fortissimo by instrument, dB; an instrument that is not there gets 0.
+
+    Returns:
+        [instruments, velocity marks], on the model's scale.
+    """
+    rungs = torch.zeros_like(network.rungs)
+    level, scale = ATTRIBUTES.index("level_db"), SCALES["level_db"]
+    nobody: list[Neighbour | None] = [None] * (2 * REACH)
+    network.eval()
+    for number, name in enumerate(INSTRUMENTS):
+        members = [note.facts for note in notes if note.facts["instrument"] == name]
+        if name not in spans or not members:
+            continue
+        for mark, velocity in enumerate(VELOCITY_MARKS):
+            context = np.stack([context_features(facts["pitch"], facts["seconds"], velocity, (), False, False, nobody)
+                                for facts in members]).astype(np.float32)
+            mean = network(torch.from_numpy(context), torch.full((len(members),), number))[0][:, level].mean()
+            rungs[number, mark] = scale.forward(dynamic_level_db(velocity, spans[name])) - float(mean)
+    return rungs
 
 
 def _sources(dataset: Path) -> tuple[NDArray[np.float32], dict[str, Examples], dict[str, Examples]]:

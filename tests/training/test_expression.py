@@ -11,21 +11,30 @@ from torch import Tensor, nn
 
 from mididdsp.checkpoints import load_checkpoint
 from mididdsp.data.expression_set import Examples
+from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
+    REACH,
+    SCALES,
     ExpressionConfig,
     ExpressionGenerator,
     ExpressionNetwork,
+    context_features,
     masked_log_likelihood,
 )
-from mididdsp.expression.types import ATTRIBUTES
+from mididdsp.expression.types import ATTRIBUTES, NoteExpression
+from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
-from mididdsp.training.expression import Batches, figures, loss, monotone_penalty
+from mididdsp.training.expression import Batches, figures, level_rungs, loss, monotone_penalty
 from mididdsp.training.recipes import train
 from mididdsp.training.surfaces import RISE
 
-COUNT = len(ATTRIBUTES)
+COUNT, LEVEL = len(ATTRIBUTES), ATTRIBUTES.index("level_db")
+PLAIN = NoteExpression(
+    level_db=-26.0, fluctuation_db=1.0, peak_position=0.3, brightness=1.0, attack_noise_db=-25.0, attack_s=0.05,
+    release_s=0.1, vibrato_cents=0.0, vibrato_rate_hz=None, vibrato_delay_s=None, tuning_cents=0.0, timing_s=0.0,
+    length_ratio=None, glide_s=None)
 
 
 def examples(count: int, instrument: int = 0, seed: int = 0) -> Examples:
@@ -149,3 +158,21 @@ def test_the_recipe_learns_from_prepared_recordings(
     assert data["notes_examples"] == 4 * 10
     assert data["violinists_examples"] == 8
     assert data["figures_examples"] == 160
+
+
+def test_rungs_put_the_dynamics_as_far_apart_as_asked() -> None:
+    """An untrained network has no dynamics to speak of; with its rungs the mean level of every mark is right."""
+    notes = [TrainingNote(facts={"instrument": "oboe", "pitch": float(pitch), "seconds": 0.4 + pitch / 100.0},
+                          expression=PLAIN, gain_db=0.0, frames={}) for pitch in range(60, 80)]
+    torch.manual_seed(0)
+    network = ExpressionNetwork(ExpressionConfig(width=16))
+    network.rungs.copy_(level_rungs(network, notes, {"oboe": 18.0}))
+    oboe = list(INSTRUMENTS).index("oboe")
+    assert not network.rungs[[index for index in range(len(INSTRUMENTS)) if index != oboe]].any()
+    for velocity, expected in ((33.0, -36.8), (80.0, -26.0), (88.0, -24.2), (112.0, -18.8)):
+        context = np.stack([context_features(note.facts["pitch"], note.facts["seconds"], velocity, (), False, False,
+                                             [None] * 2 * REACH) for note in notes]).astype(np.float32)
+        with torch.inference_mode():
+            mean = network(torch.from_numpy(context), torch.full((len(notes),), oboe))[0][:, LEVEL]
+        tolerance = 0.3 if velocity == 88.0 else 1e-3  # between marks the network bends; at them only rounding is left
+        assert SCALES["level_db"].backward(float(mean.mean())) == pytest.approx(expected, abs=tolerance)
