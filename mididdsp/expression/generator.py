@@ -202,8 +202,8 @@ class ExpressionNetwork(nn.Module):
 
     Where there is a velocity, the mean of ``SURFACE_ATTRIBUTES`` is a table over pitch, velocity and length,
     ``surface`` [instruments, attributes, pitches, velocities, lengths], fitted to single notes; to which the network
-    adds what neighbours and marks change. ``rungs`` [instruments, velocities], on the model's scale, are added to the
-    mean level, so that the dynamics stand as far apart as players put them.
+    adds what neighbours and marks change. ``rungs`` [instruments, velocities, lengths], on the model's scale, are added
+    to the mean level, so that the dynamics stand as far apart as players put them.
     """
 
     def __init__(self, config: ExpressionConfig) -> None:
@@ -224,7 +224,7 @@ class ExpressionNetwork(nn.Module):
                 len(SURFACE_LENGTHS))
         self.register_buffer("surface", torch.zeros(size))
         self.surface: Tensor
-        self.register_buffer("rungs", torch.zeros(len(INSTRUMENTS), len(VELOCITY_MARKS)))
+        self.register_buffer("rungs", torch.zeros(len(INSTRUMENTS), len(VELOCITY_MARKS), len(SURFACE_LENGTHS)))
         self.rungs: Tensor
         widths = [CONTEXT_FEATURES + config.embedding] + [config.width] * config.layers
         self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
@@ -250,9 +250,8 @@ class ExpressionNetwork(nn.Module):
         columns = [_INDEX[name] for name in SURFACE_ATTRIBUTES]
         mean = (mean * (1.0 - plain)).index_add(
             1, torch.tensor(columns, device=mean.device), self._tabulated(context, instrument))
-        hats = context[:, PLAIN_FEATURES : PLAIN_FEATURES + len(VELOCITY_MARKS)]  # all 0 without a velocity
-        rung = (hats * self.rungs[instrument]).sum(-1, keepdim=True)
-        mean = mean.index_add(1, torch.tensor([_INDEX["level_db"]], device=mean.device), rung)
+        level = torch.tensor([_INDEX["level_db"]], device=mean.device)
+        mean = mean.index_add(1, level, self._rung(context, instrument))
         flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], embedded], -1))
         lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(_COUNT, _COUNT)
@@ -262,6 +261,15 @@ class ExpressionNetwork(nn.Module):
         factor = lower - torch.diag_embed(diagonal) + torch.diag_embed(scale)
         return mean, factor, self.vibrato(hidden)[:, 0]
 
+    def _rung(self, context: Tensor, instrument: Tensor) -> Tensor:
+        """``rungs`` at the notes, straight between lengths and between velocities; 0 without a velocity; [N, 1]."""
+        velocities = context[:, PLAIN_FEATURES : PLAIN_FEATURES + len(VELOCITY_MARKS)]
+        ticks = torch.tensor(SURFACE_LENGTHS, dtype=context.dtype, device=context.device).log()
+        length = (context[:, 1] + math.log(0.5)).clamp(ticks[0], ticks[-1]).contiguous()
+        upper = torch.searchsorted(ticks, length).clamp(1, len(ticks) - 1)
+        part = ((length - ticks[upper - 1]) / (ticks[upper] - ticks[upper - 1])).unsqueeze(-1)
+        at_length = (1.0 - part) * self.rungs[instrument, :, upper - 1] + part * self.rungs[instrument, :, upper]
+        return (velocities * at_length).sum(-1, keepdim=True)
 
     def _tabulated(self, context: Tensor, instrument: Tensor) -> Tensor:
         """The table at the notes, straight between its points; 0 without a velocity; [N, surface attributes]."""

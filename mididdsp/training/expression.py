@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from mididdsp.expression.generator import (
     REACH,
     SCALES,
     SURFACE_ATTRIBUTES,
+    SURFACE_LENGTHS,
     VELOCITY_MARKS,
     ExpressionConfig,
     ExpressionGenerator,
@@ -173,25 +175,26 @@ def level_rungs(network: ExpressionNetwork, notes: Sequence[TrainingNote], spans
 
     Args:
         network: trained, its rungs 0.
-        notes: single notes; their pitches and lengths are those averaged over.
+        notes: single notes, whose pitches are averaged over.
         spans: level from pianissimo to fortissimo by instrument, dB; an instrument that is not there gets 0.
 
     Returns:
-        [instruments, velocity marks], on the model's scale.
+        [instruments, velocity marks, lengths], on the model's scale.
     """
     rungs = torch.zeros_like(network.rungs)
     level, scale = ATTRIBUTES.index("level_db"), SCALES["level_db"]
     nobody: list[Neighbour | None] = [None] * (2 * REACH)
     network.eval()
     for number, name in enumerate(INSTRUMENTS):
-        members = [note.facts for note in notes if note.facts["instrument"] == name]
-        if name not in spans or not members:
+        pitches = [note.facts["pitch"] for note in notes if note.facts["instrument"] == name]
+        if name not in spans or not pitches:
             continue
-        for mark, velocity in enumerate(VELOCITY_MARKS):
-            context = np.stack([context_features(facts["pitch"], facts["seconds"], velocity, (), False, False, nobody)
-                                for facts in members]).astype(np.float32)
-            mean = network(torch.from_numpy(context), torch.full((len(members),), number))[0][:, level].mean()
-            rungs[number, mark] = scale.forward(dynamic_level_db(velocity, spans[name])) - float(mean)
+        instrument = torch.full((len(pitches),), number)
+        for (mark, velocity), (place, seconds) in product(enumerate(VELOCITY_MARKS), enumerate(SURFACE_LENGTHS)):
+            context = np.stack([context_features(pitch, seconds, velocity, (), False, False, nobody)
+                                for pitch in pitches]).astype(np.float32)
+            mean = float(network(torch.from_numpy(context), instrument)[0][:, level].mean())
+            rungs[number, mark, place] = scale.forward(dynamic_level_db(velocity, spans[name])) - mean
     return rungs
 
 

@@ -162,15 +162,16 @@ def test_the_recipe_learns_from_prepared_recordings(
 
 def test_rungs_put_the_dynamics_as_far_apart_as_asked() -> None:
     """An untrained network has no dynamics to speak of; with its rungs the mean level of every mark is right."""
-    notes = [TrainingNote(facts={"instrument": "oboe", "pitch": float(pitch), "seconds": 0.4 + pitch / 100.0},
-                          expression=PLAIN, gain_db=0.0, frames={}) for pitch in range(60, 80)]
+    notes = [TrainingNote(facts={"instrument": "oboe", "pitch": float(pitch)}, expression=PLAIN, gain_db=0.0,
+                          frames={}) for pitch in range(60, 80)]
     torch.manual_seed(0)
     network = ExpressionNetwork(ExpressionConfig(width=16))
     network.rungs.copy_(level_rungs(network, notes, {"oboe": 18.0}))
     oboe = list(INSTRUMENTS).index("oboe")
     assert not network.rungs[[index for index in range(len(INSTRUMENTS)) if index != oboe]].any()
-    for velocity, expected in ((33.0, -36.8), (80.0, -26.0), (88.0, -24.2), (112.0, -18.8)):
-        context = np.stack([context_features(note.facts["pitch"], note.facts["seconds"], velocity, (), False, False,
+    for seconds, velocity, expected in (
+            (0.12, 33.0, -36.8), (1.0, 80.0, -26.0), (0.6, 88.0, -24.2), (3.0, 112.0, -18.8)):
+        context = np.stack([context_features(note.facts["pitch"], seconds, velocity, (), False, False,
                                              [None] * 2 * REACH) for note in notes]).astype(np.float32)
         with torch.inference_mode():
             mean = network(torch.from_numpy(context), torch.full((len(notes),), oboe))[0][:, LEVEL]
