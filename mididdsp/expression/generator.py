@@ -82,6 +82,16 @@ SURFACE_PITCHES = tuple(range(21, 109))
 SURFACE_LENGTHS = (0.12, 0.35, 1.0, 3.0)
 
 MOOD_WEIGHTS = np.array([0.35, 0.6, 1.0, 0.6, 0.35])
+"""How much the draws of a note and of REACH notes on either side count in how it is played."""
+
+OWN_MOOD_WEIGHTS = np.array([0.1, 0.2, 1.0, 0.2, 0.1])
+"""The same for ``OWN_MOOD``: neighbours' draws go together by 0.4, next but one by 0.2. In études by 22 violinists
+tuning does by .39 and .20, extent of vibrato by .40 and .26, its rate by .56 and .35."""
+
+OWN_MOOD = ("tuning_cents", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
+
+_OWN = np.isin(ATTRIBUTES, OWN_MOOD)
+_MOODS = np.where(_OWN, OWN_MOOD_WEIGHTS[:, None], MOOD_WEIGHTS[:, None])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,11 +389,11 @@ class ExpressionGenerator:
     def _mood(self, note_id: str, planned: Mapping[str, PlannedNote], seed: int) -> Array:
         """Standard normal draws, correlated with those of the neighbours; [A]."""
         total = np.zeros(_COUNT)
-        for weight, name, place in zip(MOOD_WEIGHTS, _around(note_id, planned), range(-REACH, REACH + 1)):
+        for weight, name, place in zip(_MOODS, _around(note_id, planned), range(-REACH, REACH + 1)):
             # where there is no neighbour its draw is the note's own, so that the variance stays 1
             key = name if name is not None else f"{note_id} {place}"
             total += weight * keyed_generator(seed, key, "mood").standard_normal(_COUNT)
-        return np.asarray(total / np.sqrt((MOOD_WEIGHTS**2).sum()))
+        return np.asarray(total / np.sqrt((_MOODS**2).sum(0)))
 
 
     def _in_company(
@@ -402,11 +412,13 @@ class ExpressionGenerator:
                   if place and names[place + REACH] is not None and _decided(given.get(str(names[place + REACH]), {}))]
         if not places:
             return mood
-        shares = np.correlate(MOOD_WEIGHTS, MOOD_WEIGHTS, "full") / (MOOD_WEIGHTS**2).sum()
-        correlation = np.concatenate([shares[len(MOOD_WEIGHTS) - 1 :], np.zeros(2 * REACH + 1)])
         away = np.array(places)
-        gain = np.linalg.solve(correlation[np.abs(away[:, None] - away)] + 1e-6 * np.eye(len(away)),
-                               correlation[np.abs(away)])
+        gain = np.zeros((len(places), _COUNT))
+        for weights, members in ((MOOD_WEIGHTS, ~_OWN), (OWN_MOOD_WEIGHTS, _OWN)):
+            shares = np.correlate(weights, weights, "full") / (weights**2).sum()
+            correlation = np.concatenate([shares[len(weights) - 1 :], np.zeros(2 * REACH + 1)])
+            gain[:, members] = np.linalg.solve(correlation[np.abs(away[:, None] - away)] + 1e-6 * np.eye(len(away)),
+                                               correlation[np.abs(away)])[:, None]
         for weight, place in zip(gain, places):
             name = str(names[place + REACH])
             mean, factor, _ = self._distribution(instrument, planned[name], planned)
