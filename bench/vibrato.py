@@ -96,8 +96,8 @@ def line(name: str, number: int) -> tuple[list[NoteTuple], list[tuple[str, ...]]
 def heard(audio: Array, note: NoteTuple, *, octaves: bool = False) -> Heard | None:
     """What one note of a render sounds like; None where no f0 is found near its pitch.
 
-    Its f0 is taken from 20 ms after the onset to 40 ms before the end, or as long as it sounds; the centre is the mean
-    of its middle two thirds.
+    Its f0 is taken from 20 ms after the onset to 30 ms before the end, or as long as it sounds: what is left of a note
+    of half a second just fills the detector's window. The centre is the mean of its middle two thirds.
     """
     onset, duration, midi, _ = note
     begin = max(0.0, onset - 0.05)
@@ -106,14 +106,14 @@ def heard(audio: Array, note: NoteTuple, *, octaves: bool = False) -> Heard | No
         contour = pitch.track_known(part, RATE, midi)
     except ValueError:
         return None
-    first, last = (round((time - begin) * pitch.FRAME_RATE) for time in (onset + 0.02, onset + duration - 0.04))
+    first, last = (round((time - begin) * pitch.FRAME_RATE) for time in (onset + 0.02, onset + duration - 0.03))
     sounding = np.flatnonzero(contour.sounding[first:last])
     if len(sounding) < 20:
         return None
     last = first + int(sounding[-1]) + 1
     cents = 1200.0 * np.log2(contour.f0_hz[first:last] / pitch.hz_of(midi))
     sixth = len(cents) // 6
-    found = pitch.vibrato(cents)
+    found = pitch.vibrato(cents, turning=True)  # the scoop of an attack is no vibrato
     off = False
     if octaves:
         try:
@@ -127,7 +127,7 @@ def _rendered(setup: Setup, job: tuple[str, int, bool]) -> list[Heard]:
     name, number, tuned = job
     notes, marks = line(name, number)
     audio = setup.chain.play(name, notes, RATE, marks=marks, held={"tuning_cents": 0.0} if tuned else None)
-    # f0 of a note that ends in a slur moves on before its end; a glide of 40 ms is left out with it
+    # f0 of a note that ends in a slur moves on before its end; a glide of 30 ms is left out with it
     return [item for item in (heard(audio, note, octaves=tuned) for note in notes) if item is not None]
 
 
@@ -162,7 +162,7 @@ def violinists(data: Path, split: str, most: int = VIOLINIST_NOTES) -> list[pitc
         places = places[np.linspace(0, len(places) - 1, min(most, len(places))).astype(int)] if len(places) else places
         starts, counts = file["contour_start"][places], file["contour_length"][places]
         contours, rate = file["contour_cents"], float(file["frame_rate"])
-    return [pitch.vibrato(contours[start:start + count].astype(np.float64), rate)
+    return [pitch.vibrato(contours[start:start + count].astype(np.float64), rate, turning=True)
             for start, count in zip(starts, counts)]
 
 
