@@ -2,9 +2,10 @@
 
     python -m bench.control [--instruments violin,flute] [--values 5] [--notes 60] [--json]
 
-For every instrument a note of 1.6 s in the middle of its range is played once for each value of each attribute, spread
-over the 5-95 % range of what the prior draws for that instrument; values are set by ``Selection.edit``, the sound is
-rendered dry, and measured from the audio alone (``bench.measures``, ``bench.pitch``). Printed for each attribute:
+For every instrument a note of 1.6 s in the middle of its range is played again for each value of each attribute: the
+same note, so that nothing else is drawn anew. Values are spread over the instrument's 5-95 % range:
+what the prior draws for notes of all dynamics and lengths around there. They are set by ``Selection.edit``, the sound
+is rendered dry, and measured from the audio alone (``bench.measures``, ``bench.pitch``). Printed for each attribute:
 
 * **r** and **slope** of measured against asked (slope 1 is exact); over instruments the median and the worst;
 * **leak**: how much the other measured attributes move along with it, from one end of its sweep to the other, as a
@@ -24,6 +25,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,10 @@ LENGTH_S = 1.6
 SPACE_S = 4.0
 SWEPT = ("level_db", "brightness", "fluctuation_db", "peak_position", "attack_s", "release_s", "attack_noise_db",
          "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s", "tuning_cents", "timing_s", "length_ratio")
-DRAWS = 24
+DRAWS = 120
+DRAWN_SEMITONES = 6
+DRAWN_VELOCITIES = (28, 118)
+DRAWN_LENGTHS_S = (0.15, 2.5)
 SOUNDING_DB = -20.0
 """A note sounds while its 10 ms level is this near to its top: long notes of strings taper well before they end."""
 SLOW_ATTACK_S = 0.06
@@ -108,8 +113,14 @@ def _highest(contour: Array, times: measures.NoteTimes) -> float:
 
 
 def ranges(performer: md.Performer, instrument: str) -> dict[str, tuple[float, float]]:
-    """5 and 95 % of what the prior draws for notes of the sweep."""
-    drawn = performer.perform(line(instrument, DRAWS), seed=11)
+    """5 and 95 % of what the prior draws for notes around the middle of the range, soft and loud, short and long."""
+    random = np.random.default_rng(11)
+    plain = line(instrument, DRAWS)
+    notes = tuple(replace(note, pitch=note.pitch + int(random.integers(-DRAWN_SEMITONES, DRAWN_SEMITONES + 1)),
+                          velocity=int(random.integers(*DRAWN_VELOCITIES)),
+                          duration=float(np.exp(random.uniform(*np.log(DRAWN_LENGTHS_S)))))
+                  for note in plain.parts[0].notes)
+    drawn = performer.perform(replace(plain, parts=(replace(plain.parts[0], notes=notes),)), seed=11)
     found = {}
     for name in SWEPT:
         values = [getattr(item, name) for item in drawn.expressions.values()]
@@ -128,20 +139,20 @@ def ranges(performer: md.Performer, instrument: str) -> dict[str, tuple[float, f
 def sweep(performer: md.Performer, instrument: str, values: int) -> dict[str, dict[str, Any]]:
     """Asked and measured values of every attribute, and what else moved."""
     wide = ranges(performer, instrument)
-    base = performer.perform(line(instrument, values), seed=5, temperature=0.0)
+    base = performer.perform(line(instrument, 1), seed=5, temperature=0.0)
+    note = base.score.parts[0].notes[0]
     result: dict[str, dict[str, Any]] = {}
     for name in SWEPT:
         asked = np.linspace(*wide[name], values)
-        state: md.Performance = base
-        for index, value in enumerate(asked):
-            chosen = state.select(notes=f"n{index}")
+        rows = []
+        for value in asked:
+            chosen = base.select()
             if name.startswith("vibrato"):
                 chosen = chosen.edit("vibrato=25c")
             elif name == "attack_noise_db":
                 chosen = chosen.edit(f"attack={SLOW_ATTACK_S}s")
-            state = chosen.edit(f"{name}={float(value)!r}{'oct' if name == 'brightness' else ''}").performance
-        audio = sound(performer, state)
-        rows = [measured(audio, note) for note in state.score.parts[0].notes]
+            edited = chosen.edit(f"{name}={float(value)!r}{'oct' if name == 'brightness' else ''}").performance
+            rows.append(measured(sound(performer, edited), note))
         got = np.array([row[name] for row in rows])
         known = np.isfinite(got)
         r = slope = float("nan")
@@ -307,9 +318,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--instruments", default=",".join(INSTRUMENTS))
     parser.add_argument("--values", type=int, default=5)
     parser.add_argument("--notes", type=int, default=60, help="of the matrix; 0 leaves it out")
+    parser.add_argument("--expression", help="checkpoint to use in place of the shipped one")
+    parser.add_argument("--synthesis", help="checkpoint to use in place of the shipped one")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    performer = md.Performer(device="cpu", workers=1)
+    performer = md.Performer(device="cpu", workers=1, expression=options.expression, synthesis=options.synthesis)
     sweeps, others, trips, matrices = {}, {}, {}, {}
     for name in options.instruments.split(","):
         trips[name] = round_trip(performer, name)
