@@ -88,7 +88,8 @@ def measured(audio: Array, note: Note) -> dict[str, float]:
         "fluctuation_db": float(np.std(contour[first:last])) if last > first + 5 else float("nan"),
         "attack_s": times.attack_s, "release_s": times.release_s, "timing_s": times.onset_s - before,
         "length_ratio": (times.offset_s - before) / note.duration,
-        "attack_noise_db": pitch.attack_noise(part, RATE, note.pitch, times.onset_s, times.body_db)}
+        # from where the note was asked to begin: where it is found to begin hangs on what is asked
+        "attack_noise_db": pitch.attack_noise(part, RATE, note.pitch, before, times.body_db)}
     try:
         track = pitch.track_known(part, RATE, note.pitch)
     except ValueError:

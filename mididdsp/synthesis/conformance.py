@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mididdsp.expression.analysis import BODY_DB, release_time, smoothed
 from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
@@ -28,14 +29,22 @@ ONSET_DB = 25.0
 END_DB = 3.5
 """A body has ended where its level falls this below its power mean for good."""
 
+TAPER_DB = 8.0
+"""At its offset a note is no further below the power mean of its body."""
+
 EARLIEST_END_S = 0.06
 """An end that is early by less stays as it is: notes taper."""
 
 ATTACK_STRETCH = (0.4, 2.5)
 """How far the clock of an attack may run slow or fast: beyond, the network would be shown what it never saw."""
 
-RELEASE_STRETCH = (0.2, 6.0)
+RELEASE_STRETCH = (0.1, 12.0)
 """How much slower or faster than its own a release may be made."""
+
+RELEASE_ROUNDS = 4
+
+FALLEN_DB = 22.0
+"""So far below the body a release comes at least."""
 
 TOLD_HZ = 9000.0
 """Up to here recordings tell the partials of low notes as well."""
@@ -54,6 +63,19 @@ WIDEST_SPREAD_DB = 5.5
 
 SPOKEN = 0.97
 """Share of the body's amplitude from where a note has spoken on: a little over 90 %, for what is raised raises it."""
+
+SPEAKING_ROUNDS = 5
+EARLY_SHARE = 0.8
+"""A note that speaks in less of the time asked for is held back."""
+
+SPREAD_NEAR = 0.08
+"""A spread that is smaller than asked by no more than this share is left alone."""
+
+DEEPEST_DB = 10.0
+"""A fall or a dip within the body is no deeper: below 20 dB it would be no part of the body."""
+
+LEAST_ROOM = 0.1
+"""Share of the note; in less than this no fall and no dip is made."""
 
 LONGEST_SCALING = 2.0
 """A shape of the level is not stretched further: what it holds of bow and breath noise would be heard as faults."""
@@ -282,68 +304,132 @@ def attack_noise(noise: Array, level: Array, begin: int, end: int, asked_db: flo
     return np.asarray(noise + gain * shape[:, None])
 
 
-def spoken(level: Array, noise: Array, begin: int, end: int, attack_s: float) -> tuple[Array, Array]:
-    """The note has spoken in the time asked for, and not later.
+def held(level: Array, noise: Array, begin: int, end: int) -> tuple[Array, Array]:
+    """The note sounds until its offset: it tapers, but is not all but gone before.
 
-    From where it passes 10 % of its body's amplitude it is at least on a straight line to 90 %.
+    From where its body has ended it lies on or above a line that falls by a few dB until the offset; what follows is
+    raised with it.
+    """
+    total = _total(level, noise)
+    body = body_level(level, noise, begin, end)
+    ended = begin + int(np.flatnonzero(total[begin:end] >= body - END_DB)[-1]) + 1
+    if ended >= end:
+        return level, noise
+    raised = np.zeros(len(level))
+    line = body - np.linspace(END_DB, TAPER_DB, end - ended)
+    raised[ended:end] = np.maximum(0.0, line - total[ended:end])
+    raised[end:] = raised[end - 1]
+    return level + raised, noise + raised[:, None]
+
+
+def spoken(level: Array, noise: Array, begin: int, end: int, attack_s: float) -> tuple[Array, Array]:
+    """The note speaks in the time asked for.
+
+    Where it would speak later it is raised to a straight line in amplitude, from 10 % of its body's to 90 %, at least;
+    where it would speak much sooner it is held below that line.
     """
     count = max(1, round(attack_s * FRAME_RATE))
-    for _ in range(2):  # what is raised raises the body
+    for _ in range(SPEAKING_ROUNDS):  # what is raised raises the body
         total = _total(level, noise)
         inside = total[begin:end]
         reference = min(body_level(level, noise, begin, end), float(inside.max()))
         risen = int(np.argmax(inside >= reference - 0.915))
-        first = begin + int(np.argmax(inside >= reference - 20.0))
-        if begin + risen <= first + count:
+        begun = int(np.argmax(inside >= reference - 20.0))
+        late, early = risen > begun + count, risen < begun + int(EARLY_SHARE * count)
+        if not late and not early:
             break
-        span = slice(first, begin + risen)
+        first = begin + begun
+        span = slice(first, min(begin + risen if late else first + count, end))
         place = np.arange(span.stop - span.start) / count
-        line = np.where(place < 1.0, 0.1 + 0.8 * place, SPOKEN)
-        raised = np.zeros(len(level))
-        raised[span] = np.maximum(0.0, reference + 20.0 * np.log10(line) - total[span])
-        level, noise = level + raised, noise + raised[:, None]
+        line = reference + 20.0 * np.log10(np.where(place < 1.0, 0.1 + 0.8 * place, SPOKEN))
+        moved = np.zeros(len(level))
+        moved[span] = np.maximum(0.0, line - total[span]) if late else np.minimum(0.0, line - total[span])
+        level, noise = level + moved, noise + moved[:, None]
     return level, noise
+
+
+def spread_again(
+    level: Array, noise: Array, begin: int, end: int, asked_db: float, peak: float, attack_s: float
+) -> tuple[Array, Array]:
+    """What a quick attack took from the spread of the level is given back where the attack does not reach.
+
+    A note that should swell and yet speak at once stays level until it swells. It then falls further after its peak,
+    and dips before it, as there is room, until the level spreads as was asked.
+    """
+    count = end - begin
+    if count < 20:
+        return level, noise
+    place = (np.arange(count) + 0.5) / count
+    risen = min(attack_s * FRAME_RATE / count + 0.05, 0.8)
+    after = np.clip((place - peak) / max(1.0 - peak, 1e-3), 0.0, 1.0)
+    between = np.clip((place - risen) / max(peak - risen, 1e-3), 0.0, 1.0)
+    rooms = ((1.0 - peak, -after), (0.5 * (peak - risen), -np.sin(np.pi * between) ** 2))
+    for room, shape in sorted(rooms, key=lambda item: -item[0]):
+        if room < LEAST_ROOM or _spread_of(level, noise, begin, end) >= (1.0 - SPREAD_NEAR) * asked_db:
+            break
+        low, high = 0.0, DEEPEST_DB
+        for _ in range(10):
+            depth = 0.5 * (low + high)
+            moved = np.zeros(len(level))
+            moved[begin:end] = depth * shape
+            moved[end:] = moved[end - 1]
+            if _spread_of(level + moved, noise + moved[:, None], begin, end) < asked_db:
+                low = depth
+            else:
+                high = depth
+        level, noise = level + moved, noise + moved[:, None]
+    return level, noise
+
+
+def _spread_of(level: Array, noise: Array, begin: int, end: int) -> float:
+    """Standard deviation of the level within the body, as ``expression.analysis`` defines it, dB."""
+    total = _total(level, noise)[begin:end]
+    inner = total[total >= total.max() - BODY_DB]
+    trim = len(inner) // 10
+    return float(np.std(smoothed(inner, 5)[trim : len(inner) - trim or None]))
 
 
 def release(level: Array, noise: Array, begin: int, end: int, release_s: float) -> tuple[Array, Array]:
-    """After the offset the fall takes the time asked for, and ends."""
+    """After the offset the fall takes the time asked for, and ends.
+
+    Its own fall runs faster or slower; one that does not come to 20 dB in its window is deepened before.
+    """
     count = len(level) - end
     if count < 2 or end < 1:
         return level, noise
-    total = _total(level, noise)
     body = body_level(level, noise, begin, end)
-    # a fall is counted from 3 dB below the body, or from the offset where the level is lower there
-    fall = total[end:] - min(body, float(total[end - 1]) + 3.0)
-    below3, below20 = np.flatnonzero(fall <= -3.0), np.flatnonzero(fall <= -20.0)
     time = np.arange(count, dtype=np.float64)
-    if len(below3):
-        if len(below20):
-            frames = max(float(below20[0] - below3[0]), 0.5)
-        else:  # it has not come to 20 dB when its window ends: it would have at this pace
-            frames = (count - float(below3[0])) * 17.0 / max(-3.0 - float(fall.min()), 1.0)
-        actual = frames / FRAME_RATE
-        stretch = float(np.clip(actual / max(release_s, 0.008), *RELEASE_STRETCH))
-    else:
-        stretch = 1.0
-    source = np.minimum(time * stretch, count - 1.0)
-    level = level.copy()
-    level[end:] = np.interp(source, time, level[end:])
+    # a fall is counted from 3 dB below the body, or from the offset where the level is lower there
+    reference = min(body, float(_total(level, noise)[end - 1]) + 3.0)
+    fall = level[end:] - level[end - 1]
+    deepest = level[end - 1] - reference + float(fall.min())
+    if deepest > -FALLEN_DB:
+        fall = fall + np.linspace(0.0, -FALLEN_DB - deepest, count)
+    below3, below20 = (int(np.argmax(level[end - 1] + fall <= reference - down)) for down in (3.0, 20.0))
+    stretch = max(below20 - below3, 0.5) / FRAME_RATE / max(release_s, 0.008)
     # past 20 dB down it goes on falling at its own pace at least, so that it always ends
     slope = max(17.0 / max(release_s, 0.01), 30.0) / FRAME_RATE
-    fall = level[end:] - level[end - 1]
-    late = np.flatnonzero(fall <= -20.0)
-    exhausted = int((count - 1) / max(stretch, 1.0))  # from there on nothing is known of the fall
-    since = int(late[0]) if len(late) else min(exhausted, int(3.0 * release_s * FRAME_RATE))
-    line = fall[since] - slope * (time[since:] - since)
-    level[end + since :] = level[end - 1] + np.minimum(fall[since:], line)
+    for _ in range(RELEASE_ROUNDS):  # the noise falls in its own way: what is heard is both
+        stretch = float(np.clip(stretch, *RELEASE_STRETCH))
+        warped = np.interp(np.minimum(time * stretch, count - 1.0), time, fall)
+        late = np.flatnonzero(warped <= -20.0)
+        exhausted = int((count - 1) / max(stretch, 1.0))  # from there on nothing is known of the fall
+        since = int(late[0]) if len(late) else min(exhausted, count - 1)
+        line = warped[since] - slope * (time[since:] - since)
+        warped[since:] = np.minimum(warped[since:], line)
+        fallen, faded = level.copy(), noise.copy()
+        fallen[end:] = level[end - 1] + warped
+        limit = np.maximum(-warped, 0.0)[:, None]
+        faded[end:] = np.minimum(noise[end:], noise[end - 1][None, :] - 0.8 * limit + 6.0)
+        taken = release_time(_total(fallen, faded)[end:], body)
+        if abs(taken - release_s) <= 1.0 / FRAME_RATE:
+            break
+        stretch *= max(taken, 0.004) / max(release_s, 0.008)
     closing = np.zeros(len(level))
     last = min(count, 12)
     closing[len(level) - last :] = -np.linspace(0, 60, last)
-    level = level + closing
-    limit = np.maximum(level[end - 1] - level[end:], 0.0)[:, None]
-    noise = noise.copy()
-    noise[end:] = np.minimum(noise[end:], noise[end - 1][None, :] - 0.8 * limit + 6.0) + closing[end:, None]
-    return level, noise
+    faded[end:] += closing[end:, None]
+    return fallen + closing, faded
 
 
 def _total(level: Array, noise: Array) -> Array:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,15 @@ INSTRUMENT_IDS = {name: index for index, name in enumerate(INSTRUMENTS)}
 OUTPUT_SCALE = 10.0
 
 _SEMITONES = 128
+
+NOISE_LIFE_BANDS = np.array([1, 5, 9, 13, 18, 23, 28, 33, 37])
+"""Noise bands whose level moves by itself; those between them move with both neighbours."""
+
+LIFE_CHANNELS = 2 + len(KNOTS) + len(NOISE_LIFE_BANDS)
+"""Common level, pitch, knots of the partials, noise."""
+
+SLOW_LIFE = 4
+"""Bands of modulation below this one (8 Hz) have no room in a short note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +256,14 @@ def _between(values: Array, asked: NDArray[np.int64]) -> Array:
     return np.asarray(values[upper - 1] * (1.0 - part) + values[upper] * part)
 
 
+@lru_cache(maxsize=1)
+def _noise_life_weights() -> Array:
+    """What each noise band takes from each channel of life: straight lines, of the same spread everywhere; [N, B]."""
+    number = np.arange(NOISE_CENTRES)
+    lines = np.stack([np.interp(number, NOISE_LIFE_BANDS, unit) for unit in np.eye(len(NOISE_LIFE_BANDS))])
+    return np.asarray(lines / np.sqrt((lines**2).sum(0)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """A note on its segment's clock, s: where it begins, where it ends, and its way in and out."""
@@ -286,7 +304,8 @@ class SynthesisGenerator:
 
     Attributes:
         network: the mean.
-        life_rms: rms of the micro-variation, without and with vibrato; [2, instruments, 2 + K, MODULATION_BANDS].
+        life_rms: rms of the micro-variation, without and with vibrato; [2, instruments, LIFE_CHANNELS,
+            MODULATION_BANDS]. Given with fewer channels, as earlier weights hold it, the last ones are still.
         noise_edges_hz: edges of the noise bands it was trained on.
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
@@ -295,7 +314,8 @@ class SynthesisGenerator:
 
     def __init__(self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...]) -> None:
         self.network = network.eval()
-        self.life_rms = np.asarray(life_rms, dtype=np.float32)
+        missing = LIFE_CHANNELS - np.shape(life_rms)[2]
+        self.life_rms = np.pad(np.asarray(life_rms, dtype=np.float32), ((0, 0), (0, 0), (0, missing), (0, 0)))
         self.noise_edges_hz = noise_edges_hz
 
     @classmethod
@@ -404,19 +424,26 @@ class SynthesisGenerator:
         knots = conformance.unheard(output[:, 2 : 2 + len(KNOTS)], note.pitch)
         noise = output[:, 2 + len(KNOTS) :]
         rms = self.life_rms[int(expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
+        # in a short note there is no time to wander from its pitch and come back
+        time_to = float(np.clip(place.seconds / 0.4, 0.1, 1.0)) ** 1.5
+        rms = np.concatenate([rms[:1], rms[1:2] * np.where(np.arange(rms.shape[1]) < SLOW_LIFE, time_to, 1.0), rms[2:]])
         life = temperature * draw(rms, len(clock), random)
         # life grows out of the attack and dies with the sound
         alive = np.clip(since / 0.06, 0.0, 1.0) if not place.planned.joined else np.ones(len(since))
-        knots = knots + life[:, 2:] * alive[:, None]
+        noise = noise + (life[:, 2 + len(KNOTS) :] * alive[:, None]) @ _noise_life_weights()
+        knots = knots + life[:, 2 : 2 + len(KNOTS)] * alive[:, None]
         level = level + life[:, 0] * alive
+        level, noise = conformance.held(level, noise, begin, end)
+        if not place.planned.joined:
+            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
+        asked_level = expression.fluctuation_db, expression.peak_position
+        level, noise = conformance.fluctuation(level, noise, begin, end, *asked_level)
+        if not place.planned.joined:
+            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
+            level, noise = conformance.spread_again(level, noise, begin, end, *asked_level, expression.attack_s)
+            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
         if not place.planned.leads:
             level, noise = conformance.release(level, noise, begin, end, expression.release_s)
-        if not place.planned.joined:
-            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
-        level, noise = conformance.fluctuation(
-            level, noise, begin, end, expression.fluctuation_db, expression.peak_position)
-        if not place.planned.joined:
-            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
         knots = conformance.brightness(knots, level, begin, end, expression.brightness, note.pitch)
         if not place.planned.joined:
             noise = conformance.attack_noise(noise, level, begin, end, expression.attack_noise_db)
@@ -434,9 +461,7 @@ class SynthesisGenerator:
             level, noise = level + drawn["gain"][1], noise + drawn["gain"][1][:, None]
         slow = np.clip(slow, -80.0, 80.0)
         slow[end:] = slow[end - 1]
-        # in a short note there is no time to wander from its pitch and come back
-        time_to = float(np.clip(place.seconds / 0.4, 0.1, 1.0)) ** 1.5
-        wander = time_to * (slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0))
+        wander = time_to * slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)
         # what is heard as the pitch of a note is its middle; under a vibrato as long a middle as there is
         centre = np.hanning(end - begin + 2)[1:-1] ** (0 if expression.vibrato_cents else 2)
         edge = (end - begin) // 6

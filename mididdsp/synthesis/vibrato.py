@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mididdsp.expression.analysis import find_vibrato
 from mididdsp.expression.types import NoteExpression
 
 Array = NDArray[np.floating[Any]]
@@ -27,9 +28,12 @@ GROWTH: Mapping[str, tuple[float, ...]] = MappingProxyType({
 
 GROWTH_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
 
-BEGUN = 0.65
+BEGUN = 0.75
 """Least relative extent once a vibrato has begun, in the first half of a note. The growth above is a mean over notes
 that begin theirs at different times; each by itself is above half of its extent within a cycle."""
+
+EXTENT_MENDED = (0.9, 1.25)
+"""How far a swing is scaled for the extent found in the note to be the one that was asked for."""
 
 SHORTEST_FADE_S = 0.02
 """A swing that starts at once takes this long: a jump of pitch would click."""
@@ -87,9 +91,13 @@ def swing(
     if irregularity:
         envelope = envelope * np.maximum(0.0, 1.0 + irregularity * sum(
             np.sin(2 * np.pi * speed * since + 3.0 * drift[5 + 2 * k]) for k, speed in enumerate(EXTENT_WANDER_HZ)))
-    envelope = expression.vibrato_cents * envelope
     angle = phase(since) + start
-    return envelope * np.sin(angle), -envelope * np.cos(angle)
+    extent = expression.vibrato_cents
+    if expression.vibrato_fade_s is None:  # as players do: what grows, wanders and ends is less than its most
+        found = find_vibrato(extent * (envelope * np.sin(angle))[(since >= 0) & (since < seconds)])
+        if found is not None:
+            extent *= float(np.clip(extent / found.cents, *EXTENT_MENDED))
+    return extent * envelope * np.sin(angle), -extent * envelope * np.cos(angle)
 
 
 def _envelope(

@@ -72,10 +72,42 @@ def test_a_note_has_spoken_in_its_time(asked: float) -> None:
     assert rise == pytest.approx(asked, abs=0.02 + 0.05 * asked)  # the body is a little louder for it
 
 
-def test_a_quick_attack_is_not_held_back_by_what_only_raises() -> None:
-    before = line(attack=5)
-    after = conformance.spoken(*before, BEGIN, END, 0.2)
+@pytest.mark.parametrize("asked", [0.08, 0.2, 0.35])
+def test_a_quick_attack_is_held_back(asked: float) -> None:
+    heard = total(*conformance.spoken(*line(attack=5), BEGIN, END, asked))[BEGIN:END]
+    body = 10 * np.log10((10 ** (heard / 10)).mean())
+    rise = (np.argmax(heard >= body - 0.915) - np.argmax(heard >= body - 20.0)) / FRAME_RATE
+    assert rise == pytest.approx(asked, abs=0.02 + 0.05 * asked)
+
+
+def test_an_attack_in_about_its_time_is_left_alone() -> None:
+    before = line(attack=25)  # from 10 to 90 % in 22 frames
+    after = conformance.spoken(*before, BEGIN, END, 0.1)
     assert np.array_equal(before[0], after[0])
+
+
+@pytest.mark.parametrize("stop", [150, 300, 396])
+def test_a_note_is_held_to_its_end(stop: int) -> None:
+    level, noise = line(stop=stop)
+    heard = total(*conformance.held(level, noise, BEGIN, END))
+    body = 10 * np.log10((10 ** (heard[BEGIN:END] / 10)).mean())
+    assert heard[END - 1] >= body - conformance.TAPER_DB - 1.0  # what is raised raises the body a little
+    before = total(level, noise)
+    assert np.array_equal(heard[: BEGIN + stop - 10], before[: BEGIN + stop - 10])
+    steps = np.diff(heard[END - 2 :])
+    assert np.abs(steps - np.diff(before[END - 2 :])).max() < 1.0, "the fall goes on from where the note ends"
+
+
+@pytest.mark.parametrize("asked", [1.0, 2.5, 3.7])
+@pytest.mark.parametrize("peak", [0.3, 0.6, 0.9])
+def test_a_quick_attack_leaves_the_spread_of_the_level_as_asked(asked: float, peak: float) -> None:
+    level, noise = conformance.fluctuation(*line(), BEGIN, END, asked, peak)
+    level, noise = conformance.spoken(level, noise, BEGIN, END, 0.05)
+    level, noise = conformance.spread_again(level, noise, BEGIN, END, asked, peak, 0.05)
+    heard = total(level, noise)[BEGIN:END]
+    inner = heard[heard >= heard.max() - 20.0]
+    assert np.std(inner[len(inner) // 10 : -len(inner) // 10]) == pytest.approx(asked, rel=0.12)
+
 
 
 @pytest.mark.parametrize("asked", [0.03, 0.1, 0.4])
