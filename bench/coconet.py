@@ -27,7 +27,7 @@ from torch.nn import functional
 from mididdsp.data.chorales import SPLITTINGS, load_chorales, published_split
 from mididdsp.files import atomic_path
 from mididdsp.notes.generator import framewise_nll
-from mididdsp.notes.grid import REST, NoteGrid, begins
+from mididdsp.notes.grid import REST, STEPS_PER_QUARTER, NoteGrid, begins
 from mididdsp.training.loop import LoopSettings, train
 
 LOW, HIGH = 36, 81
@@ -38,6 +38,8 @@ VOICES = 4
 CHANNELS, LAYERS = 32, 20
 CROP, BATCH = 64, 16
 LEARNING_RATE = 2e-3
+TURNS = 8
+"""Views of a piece that ``surprise`` takes, as ours does."""
 WEIGHTS_FILE = "coconet.safetensors"
 
 
@@ -163,6 +165,16 @@ def nll(
     return framewise_nll(
         distributions, torch.from_numpy(rows(grid.pitch)), seed=seed, orderings=orderings, frames=frames
     )
+
+
+@torch.inference_mode()
+def surprise(net: Coconet, grid: NoteGrid) -> float:
+    """How unlikely the notes are to the net, in nats per sixteenth, as ``NotePrior.surprise`` measures it."""
+    truth = torch.from_numpy(rows(grid.pitch))[None].expand(TURNS, -1, -1)
+    turn = torch.arange(grid.steps) // STEPS_PER_QUARTER % TURNS
+    hidden = (turn == torch.arange(TURNS)[:, None])[:, None].expand_as(truth)
+    log_p = torch.log_softmax(net(truth, ~hidden).double(), -1).gather(-1, truth[..., None])[..., 0]
+    return -float(log_p[hidden].sum()) / grid.steps
 
 
 @torch.inference_mode()

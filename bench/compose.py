@@ -13,7 +13,8 @@ what is chosen is chosen on its validation part. A *frame* is a sixteenth of fou
   from left to right, each voice alone. Means and errors over chorales, and over frames, as published.
 * ``harmony``: held-out sopranos harmonised: share of the lower voices' sixteenths equal to Bach's, notes in the key,
   parallels per 1000 pairs of voices that move together, crossing and wide spacing, beside Bach and the baselines.
-* ``sampling``: the same for Gibbs sampling and for unmasking with few and many passes of the network.
+* ``sampling``: the same for Gibbs sampling and for unmasking with few and many passes, and what the other model thinks
+  of it; of the validation part, because it decides what is the default.
 * ``time``: seconds for 16 bars of 4/4.
 """
 
@@ -181,25 +182,39 @@ def judged(made: Sequence[NoteGrid], bach: Sequence[NoteGrid]) -> dict[str, floa
         wide.append(counted.wide)
         onsets.append(float(one.onset[1:].mean()))
     count = np.sqrt(len(equal))
+    error = float(np.std(equal, ddof=1) / count) if len(equal) > 1 else float("nan")
     return {
-        "equal": float(np.mean(equal)), "equal_error": float(np.std(equal, ddof=1) / count),
+        "equal": float(np.mean(equal)), "equal_error": error,
         "in_key": float(np.mean(key)), "fifths": 1000.0 * fifths / max(1, moving),
         "octaves": 1000.0 * octaves / max(1, moving), "moving_pairs": float(moving),
         "crossed": float(np.mean(crossed)), "wide": float(np.mean(wide)), "onsets": float(np.mean(onsets)),
     }
 
 
-def samplings(prior: NotePrior, test: Sequence[NoteGrid]) -> dict[str, dict[str, float]]:
-    """Both ways of sampling, with parallels left in; ``surprise`` is the model's own measure of what it drew."""
-    rows = {}
-    for method, passes in (("gibbs", 16), ("gibbs", 64), ("unmask", 16), ("unmask", 64)):
-        began = time.process_time()
-        made = harmonised(prior, test, Wishes(parallels="report", method=method, passes=passes))
-        took = time.process_time() - began
-        surprise = float(np.mean([prior.surprise(grid) for grid in made]))
-        rows[f"{method}, {passes} passes"] = {**judged(made, test), "surprise": surprise, "seconds": took / len(made)}
-    bach = float(np.mean([prior.surprise(grid) for grid in test]))
-    return {"Bach": {**judged(test, test), "surprise": bach, "seconds": 0.0}, **rows}
+def samplings(prior: NotePrior, pieces: Sequence[NoteGrid], coconet: Path | None) -> dict[str, dict[str, float]]:
+    """Both ways of sampling, with parallels left in.
+
+    ``surprise`` is the model's own measure of what it drew, ``to_coconet`` that of the other model, which had no part
+    in it; Bach's own voices are the mark for both.
+    """
+    from bench import coconet as baseline
+
+    net = None if coconet is None else baseline.load(coconet)
+
+    def measured(made: Sequence[NoteGrid], seconds: float) -> dict[str, float]:
+        other = [baseline.surprise(net, grid) for grid in made] if net is not None else [float("nan")]
+        return {
+            **judged(made, pieces), "surprise": float(np.mean([prior.surprise(grid) for grid in made])),
+            "to_coconet": float(np.mean(other)), "seconds": seconds / len(made),
+        }
+
+    rows = {"Bach": measured(pieces, 0.0)}
+    for method in ("gibbs", "unmask"):
+        for passes in (16, 32, 64):
+            began = time.process_time()
+            made = harmonised(prior, pieces, Wishes(parallels="report", method=method, passes=passes))
+            rows[f"{method}, {passes} passes"] = measured(made, time.process_time() - began)
+    return rows
 
 
 def sixteen_bars(prior: NotePrior, grid: NoteGrid) -> tuple[float, float]:
@@ -232,8 +247,10 @@ HARMONY_COLUMNS = (
     ("moving pairs", "moving_pairs", "{moving_pairs:.0f}"), ("crossed", "crossed", "{crossed:.4f}"),
     ("too wide", "wide", "{wide:.4f}"), ("onsets a cell", "onsets", "{onsets:.3f}"),
 )
-SAMPLING_COLUMNS = (*HARMONY_COLUMNS[:4], ("surprise", "surprise", "{surprise:.2f}"), ("s a chorale", "seconds",
-                                                                                    "{seconds:.2f}"))
+SAMPLING_COLUMNS = (
+    *HARMONY_COLUMNS[:4], ("surprise", "surprise", "{surprise:.2f}"), ("to Coconet", "to_coconet", "{to_coconet:.2f}"),
+    ("s a chorale", "seconds", "{seconds:.2f}"),
+)
 
 
 def main() -> None:
@@ -244,7 +261,7 @@ def main() -> None:
     parser.add_argument("--split", choices=SPLITTINGS, default="tune", help="that the weights were trained with")
     parser.add_argument("--only", default="nll,harmony,sampling,time")
     parser.add_argument("--frames", type=int, default=8, help="of each chorale that are rated")
-    parser.add_argument("--pieces", type=int, default=None, help="held-out chorales; all by default")
+    parser.add_argument("--pieces", type=int, default=None, help="chorales of the part rated; all by default")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     import torch
@@ -275,7 +292,7 @@ def main() -> None:
         show(figures["harmony"], HARMONY_COLUMNS)
     if "sampling" in chosen:
         print("\nways of sampling, parallels left in")
-        figures["sampling"] = samplings(prior, parts.test)
+        figures["sampling"] = samplings(prior, parts.valid[: arguments.pieces], arguments.coconet)
         show(figures["sampling"], SAMPLING_COLUMNS)
     if "time" in chosen:
         wall, cpu = sixteen_bars(prior, parts.test[0])

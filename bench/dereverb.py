@@ -131,13 +131,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             out = bare + fftconvolve(bare, late)[: len(bare)]
             moved[f"{a} → {b}"].append((fall_time(wet[a], end_s), fall_time(out, end_s), fall_time(wet[b], end_s)))
     print(f"{len(clips)} phrases of the test split")
-    print(f"{'room':10} {'true s':>7} {'told s':>7} {'lower by dB':>12} {'worst':>6} {'distance wet':>13} "
-          f"{'dry again':>10}")
+    print(f"{'room':10} {'true s':>7} {'told s':>7} {'lower by dB':>12} {'worst':>6} {'10 dB in':>9} "
+          f"{'distance wet':>13} {'dry again':>10}")
     enough = True
     for name, decay_s, *_ in ROOMS:
         values = np.array(rows[name])
         print(f"{name:10} {decay_s:7.2f} {np.median(values[:, 3]):7.2f} {np.median(values[:, 0]):12.1f} "
-              f"{values[:, 0].min():6.1f} {values[:, 1].mean():13.2f} {values[:, 2].mean():10.2f}")
+              f"{values[:, 0].min():6.1f} {int((values[:, 0] >= 10.0).sum()):4d} of {len(values):2d} "
+              f"{values[:, 1].mean():13.2f} {values[:, 2].mean():10.2f}")
         enough &= bool(np.median(values[:, 0]) >= 10.0)
     print(f"{'transfer':16} {'from s':>7} {'to s':>7} {'asked s':>8}")
     for name, values in moved.items():

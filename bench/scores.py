@@ -2,9 +2,9 @@
 
     python -m bench.scores [--seconds 60]
 
-Prints, for each movement: how many notes, marks and level curves were read and how long that took; how well the level
-that is heard follows the level that is marked (Pearson r over moments inside hairpins, and over all); and how long
-staccato notes sound against plain ones, as shares of the written length.
+Prints, for each movement: how many notes, marks and level curves were read and how long that took; for each player and
+for the quartet, how well the level that is heard follows the level that is marked (Pearson r over moments inside
+hairpins, and over all); and how long staccato notes sound against plain ones, as shares of the written length.
 """
 
 from __future__ import annotations
@@ -142,8 +142,10 @@ def _lengths(
             continue
         steps = np.arange(note.onset, min(note.offset, following.onset), 0.004)
         levels = np.array([_level_db(audio, sample_rate, step - start_s) for step in steps])
-        loud = np.flatnonzero(levels > levels.max() - ENDED_DB)
-        shares[dotted].append(float((loud[-1] + 1) * 0.004 / note.duration))
+        loudest = int(np.argmax(levels[: max(1, 3 * len(levels) // 4)]))
+        gone = np.flatnonzero(levels[loudest:] <= levels[loudest] - ENDED_DB)  # the first: then the next note speaks
+        ended = loudest + int(gone[0]) if len(gone) else len(levels)
+        shares[dotted].append(ended * 0.004 / note.duration)
     medians = [float(np.median(shares[dotted])) if shares[dotted] else None for dotted in (True, False)]
     return medians[0], medians[1]
 
@@ -164,7 +166,7 @@ def main() -> None:
               f"{reading.score.duration:.0f} s of music, read in {took:.1f} s")
         for message in reading.messages:
             print(f"  {message}")
-        for parts in ((0,), (0, 1, 2, 3)):
+        for parts in ((0,), (1,), (2,), (3,), (0, 1, 2, 3)):
             own = excerpt(reading, parts, 0.0, options.seconds)
             performance = performer.perform(own)
             rendering = performer.render(performance, room="none", sample_rate=SAMPLE_RATE)

@@ -17,9 +17,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.expression.articulation import RULES, Rules, articulated, swell
+from mididdsp.evenness import Evening, evening
+from mididdsp.expression.articulation import HELD_FLUCTUATION_DB, RULES, Rules, articulated, swell
 from mididdsp.expression.controllers import Handwork, handwork
-from mididdsp.expression.types import ATTRIBUTES, NOTE_ATTRIBUTES, Curve, NoteExpression, Performance
+from mididdsp.expression.types import (
+    ATTRIBUTE_RANGES,
+    ATTRIBUTES,
+    NOTE_ATTRIBUTES,
+    Curve,
+    NoteExpression,
+    Performance,
+)
 from mididdsp.notes.alignment import Match, align
 from mididdsp.notes.types import Note, Part, PartPlan, Score
 from mididdsp.notes.voices import plan_part
@@ -62,7 +70,7 @@ def first(
         rules: what articulation marks do.
         hands: part name to what its controllers ask for; None reads them by the usual table.
     """
-    hints = hints or {}
+    hints = _held(hints or {}, curves)
     if hands is None:
         hands = {part.name: handwork(part) for part in score.parts}
     by_hand = {note_id: values for hand in hands.values() for note_id, values in hand.given.items()}
@@ -190,7 +198,7 @@ def revised(
     curves = [_renamed(curve, renamed) for curve in curves]
     by_hand = {renamed[key]: values for hand in hands.values() for key, values in hand.given.items()}
     hand_of = {renamed[note.id]: hands.get(part.name, Handwork()) for part in original.parts for note in part.notes}
-    hints = {renamed[key]: value for key, value in (hints or {}).items()}
+    hints = _held({renamed[key]: value for key, value in (hints or {}).items()}, curves)
     names_back = {value: key for key, value in renamed.items()}
     matched = {match.old: match for match in alignment.matches}
     expressions: dict[str, NoteExpression] = {}
@@ -247,14 +255,46 @@ def revised(
 def _drawn(
     prior: Prior, score: Score, seed: int, temperature: float, given: Given, parts: Collection[str] | None = None
 ) -> dict[str, NoteExpression]:
-    """A draw for every note of some parts (None: all), as if no note had a mark but ``legato``."""
+    """A draw for every note of some parts (None: all), as if no note had a mark but ``legato``.
+
+    Where velocities move, levels are evened out; what is given was played so, and the prior is told what it would have
+    played of it.
+    """
     result: dict[str, NoteExpression] = {}
     with one_torch_thread():
         for part in score.parts:
             if parts is None or part.name in parts:
-                plain = replace(part, notes=tuple(map(_unmarked, part.notes)))
-                result.update(prior.express(plan_part(plain), seed=seed, temperature=temperature, given=given))
+                plan = plan_part(replace(part, notes=tuple(map(_unmarked, part.notes))))
+                ways = evening(prior, plan)
+                drawn = prior.express(plan, seed=seed, temperature=temperature, given={
+                    note_id: _as_drawn(values, ways.get(note_id)) for note_id, values in given.items()})
+                result.update({note_id: _evened(expression, ways.get(note_id), given.get(note_id, {}))
+                               for note_id, expression in drawn.items()})
     return result
+
+
+def _held(hints: Given, curves: Sequence[Curve]) -> Given:
+    """Hints, and that the level of a note moves by its hairpin where the score draws one inside it."""
+    drawn = {curve.note_id for curve in curves if curve.target == "level" and curve.note_id is not None}
+    return {**hints, **{note_id: {"fluctuation_db": HELD_FLUCTUATION_DB, **hints.get(note_id, {})}
+                        for note_id in drawn}}
+
+
+def _as_drawn(values: Mapping[str, float | None], way: Evening | None) -> Mapping[str, float | None]:
+    level = values.get("level_db")
+    return values if way is None or level is None else {**values, "level_db": _legal(way.drawn(level))}
+
+
+def _evened(expression: NoteExpression, way: Evening | None, given: Mapping[str, float | None]) -> NoteExpression:
+    if way is None:
+        return expression
+    level = given.get("level_db")
+    return replace(expression, level_db=_legal(way.evened(expression.level_db)) if level is None else level)
+
+
+def _legal(level: float) -> float:
+    low, high, _ = ATTRIBUTE_RANGES["level_db"]
+    return min(max(level, low), high)
 
 
 def _unmarked(note: Note) -> Note:

@@ -25,12 +25,13 @@ from mididdsp.audio_files import AudioFileError
 from mididdsp.audio_stream import Recording, Window
 from mididdsp.bars import beat_at
 from mididdsp.contours import HIGHEST, LOWEST, TRACKERS, Contours, track_recording
-from mididdsp.expression.analysis import glide_time, measure_note
+from mididdsp.expression.analysis import measure_note
 from mididdsp.expression.types import ATTRIBUTES, Mix, NoteExpression, PartMix, Performance
 from mididdsp.instruments import INSTRUMENTS, by_register
 from mididdsp.instruments import instrument as instrument_of
 from mididdsp.instruments import named as instrument_named
 from mididdsp.interpretation import Prior
+from mididdsp.note_lines import glide_time
 from mididdsp.notes.analysis import HeardNote, find_notes
 from mididdsp.notes.given import align_notes
 from mididdsp.notes.types import Note, Part, Score, TempoChange
@@ -135,9 +136,8 @@ class Listening:
         wrong, pitched = (sum(counts[index] for counts in self._unexplained.values()) for index in (0, 1))
         if wrong <= _UNEXPLAINED_MOST * pitched:
             return self._messages
-        return (*self._messages, f"in {100 * wrong / pitched:.0f} % of what has a pitch, that pitch explains less than "
-                                 f"{100 * _EXPLAINS:.0f} % of the sound: more than one note at a time, or much noise; "
-                                 "only the strongest line was followed")
+        return (*self._messages, f"in {100 * wrong / pitched:.0f} % of what has a pitch there is more than one note "
+                                 "at a time, or much noise; only one line was followed, so notes are missing or wrong")
 
     def segments(self, progress: Progress | None = None) -> Iterator[Segment]:
         """The sound, taken apart segment by segment; each note of a segment is measured before it is given.
@@ -193,8 +193,8 @@ class Listening:
         power = (found.partials[own].astype(np.float64) ** 2).sum(axis=1) / 2.0
         rest = (10.0 ** (found.noise_db[own].astype(np.float64) / 10.0)).sum(axis=1)
         pitched = contours.voiced[first:last] & (contours.level_db[first:last] > self._loud_db)
-        self._unexplained[span.first] = (int(np.sum(pitched & (power < _EXPLAINS * (power + rest)))),
-                                         int(np.sum(pitched)))
+        doubtful = (power < _EXPLAINS * (power + rest)) | two_notes(found.partials[own])
+        self._unexplained[span.first] = (int(np.sum(pitched & doubtful)), int(np.sum(pitched)))
         total = found.partials[own].sum(axis=1, dtype=np.float64)
         shares = found.partials[own] / np.maximum(total, 1e-12)[:, None]
         shares[total <= 1e-12] = np.eye(1, self.partials, dtype=np.float32)
@@ -247,8 +247,30 @@ class Listening:
 
 
 _EXPLAINS = 0.7
-_UNEXPLAINED_MOST = 0.3
+_UNEXPLAINED_MOST = 0.1
 """A recording of one line has its pitch explain 0.7 of the power in nearly all frames that are loud and have one."""
+
+_INTERVALS = ((2, 3), (3, 4), (3, 5), (4, 5), (5, 6))
+"""Frequency ratios of two strings that a tracker hears as one note far below both: fifth, fourth, sixth, thirds."""
+
+_TWO_HOLD, _ONE_HOLDS = 0.995, 0.9
+
+
+def two_notes(partials: Array) -> NDArray[np.bool_]:
+    """Where two notes stand in a simple ratio and were taken for the partials of one; peak amplitudes [T, H] → [T].
+
+    All the power is then in the multiples of two numbers, and not in those of one alone. Two notes an octave apart are
+    one note with strong even partials to this, as to the ear.
+    """
+    power = np.asarray(partials, dtype=np.float64) ** 2
+    total = power.sum(axis=1) + 1e-30
+    number = np.arange(1, power.shape[1] + 1)
+    found = np.zeros(len(power), bool)
+    for low, high in _INTERVALS:
+        either = power[:, (number % low == 0) | (number % high == 0)].sum(axis=1) / total
+        alone = np.maximum(power[:, number % low == 0].sum(axis=1), power[:, number % high == 0].sum(axis=1)) / total
+        found |= (either > _TWO_HOLD) & (alone < _ONE_HOLDS)
+    return found
 
 _CENTRE_GAIN_DB = 10.0 * float(np.log10(2.0))
 """Makes up for the pan law: a part in the middle then has the recording's level on both sides."""

@@ -12,7 +12,7 @@ from mididdsp.audio_stream import Recording, recording_of
 from mididdsp.contours import PIECE_S, Contours, track_recording
 from mididdsp.expression.document import load_performance, save_performance
 from mididdsp.expression.types import ATTRIBUTES
-from mididdsp.listening import Listening, listen, only_part, tuning_of
+from mididdsp.listening import Listening, listen, only_part, tuning_of, two_notes
 from mididdsp.notes.analysis import HeardNote
 from mididdsp.notes.types import Note, Part, Score, TempoChange
 from mididdsp.synthesis.render import render_stream
@@ -212,3 +212,13 @@ def test_contours_have_a_frame_every_4_ms() -> None:
     assert len(contours) == pytest.approx(250 * (0.1 + 2 * 0.8), abs=1)
     assert contours.periodicity.min() >= 0.0
     assert contours.periodicity.max() <= 1.0
+
+
+def test_two_strings_heard_as_one_low_note_are_told_from_one_note() -> None:
+    number = np.arange(1, 31)
+    single = 1.0 / number
+    oboe = np.where(number == 1, 0.15, np.where(number < 6, 1.0, 0.1))  # a weak fundamental is no second note
+    fifth = np.where(number % 2 == 0, 2.0 / number, 0.0) + np.where(number % 3 == 0, 3.0 / number, 0.0)
+    third = np.where(number % 4 == 0, 4.0 / number, 0.0) + np.where(number % 5 == 0, 5.0 / number, 0.0)
+    octave = np.where(number % 2 == 0, 2.0 / number, 0.0)
+    assert two_notes(np.stack([single, oboe, fifth, third, octave])).tolist() == [False, False, True, True, False]

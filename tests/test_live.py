@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import soundfile
 from players import duo, tiny, write_midi
 
 import mididdsp as md
@@ -114,6 +118,17 @@ def test_a_notebook_shows_performances_and_plays_renders(tmp_path: Path) -> None
     picture = performance.select(part="Violin")._repr_png_()
     assert picture is not None
     assert picture.startswith(b"\x89PNG")
-    page = performer.render(performance, sample_rate=RATE)._repr_html_()
-    assert page.startswith("<audio controls src=")
-    assert len(page) > 10_000
+    width, height = (int.from_bytes(picture[place : place + 4], "big") for place in (16, 20))
+    assert 300 <= width <= 4000
+    assert 100 <= height <= 4000
+    rendering = performer.render(performance, sample_rate=RATE)
+    page = rendering._repr_html_()
+    # well-formed and self-contained: one player, and its sound inside it
+    root = ElementTree.fromstring(page.replace(" controls ", ' controls="" '))
+    assert root.tag == "audio"
+    kind, data = root.attrib["src"].split(",", 1)
+    assert kind == "data:audio/flac;base64"
+    heard, rate = soundfile.read(io.BytesIO(base64.b64decode(data, validate=True)), always_2d=True)
+    assert rate == RATE
+    # FLAC holds 24 bits at least of what a mix is
+    np.testing.assert_allclose(heard.T, rendering.audio, atol=2.0**-22)

@@ -15,10 +15,12 @@ from bench import (
     chain,
     clips,
     contours,
+    control,
     dynamics,
     joints,
     life,
     likelihood,
+    measures,
     phrase_set,
     pitch,
     rivals,
@@ -417,3 +419,41 @@ class TestWorkbench:
 
     def test_all_instruments_have_a_spread_of_tuning(self) -> None:
         assert set(vibrato_bench.TEMPERAMENT_SD) == set(INSTRUMENTS)
+
+
+class TestControl:
+    def note(self, hz: float, attack_s: float, release_s: float, *, swell_db: float = 0.0, taper_db: float = 0.0
+             ) -> np.ndarray:
+        """1.6 s from 0.3 s on: a straight rise whose 10 to 90 % take ``attack_s``, a swell about the middle, a taper
+        in the last seventh, a fall of 17 dB in ``release_s`` from there."""
+        since = np.arange(round(3.6 * RATE)) / RATE - 0.3
+        place = np.clip(since / 1.6, 0.0, 1.0)
+        level = swell_db * (1.0 - 4.0 * np.abs(place - 0.5)) - taper_db * np.clip((place - 0.85) / 0.15, 0.0, 1.0)
+        level -= 17.0 / release_s * np.maximum(since - 1.6, 0.0)
+        rise = np.clip(since * 0.8 / attack_s, 0.0, 1.0)
+        return 0.1 * rise * 10 ** (level / 20) * sum(
+            np.sin(2 * np.pi * hz * k * since) / k for k in range(1, 13))
+
+    @pytest.mark.parametrize("hz", [78.0, 220.0, 880.0])
+    @pytest.mark.parametrize("attack_s", [0.03, 0.15])
+    def test_an_attack_and_a_release_are_those_of_the_note(self, hz: float, attack_s: float) -> None:
+        attack, release = control.attack_and_release(self.note(hz, attack_s, 0.1), hz, 1.9)
+        assert attack == pytest.approx(attack_s, abs=0.01)  # most of a period of the lowest
+        assert release == pytest.approx(0.1, abs=0.005)
+
+    def test_a_note_that_tapers_is_released_at_its_offset(self) -> None:
+        audio = self.note(220.0, 0.05, 0.1, taper_db=8.0)
+        assert control.attack_and_release(audio, 220.0, 1.9)[1] == pytest.approx(0.1, abs=0.005)
+        assert measures.note_times(audio, RATE, 220.0).release_s > 0.15, "what it begins with is its taper"
+
+    def test_a_swell_does_not_put_off_the_attack(self) -> None:
+        audio = self.note(220.0, 0.05, 0.1, swell_db=1.0)  # its beginning is 0.4 dB below the mean power
+        assert control.attack_and_release(audio, 220.0, 1.9)[0] == pytest.approx(0.05, abs=0.03)
+        assert measures.note_times(audio, RATE, 220.0).attack_s > 0.2
+
+    @pytest.mark.parametrize("count", [30, 60])
+    def test_orders_are_uncorrelated_and_take_every_value(self, count: int) -> None:
+        orders = control.orders(count, len(control.SWEPT), np.random.default_rng(7))
+        assert (np.sort(orders, axis=0) == np.arange(count)[:, None]).all()
+        others = np.corrcoef(orders.T) - np.eye(len(control.SWEPT))
+        assert np.abs(others).max() < 0.06  # orders drawn at random have .33 for 60

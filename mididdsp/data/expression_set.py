@@ -66,11 +66,16 @@ GLIDE_S = {
 
 TIMING_SD_S = 0.003
 DETACHED_GAP_S = 0.02
-HEARD_OF_EXTENT = 0.9
+SHAPE_ATTRIBUTES = ("attack_s", "fluctuation_db", "peak_position")
+SHAPE_SHARE = 0.25
+"""How a note's level moves among others is taken from phrases in the first place; single notes with made-up neighbours
+fill in for instruments with few phrases."""
+
+HEARD_OF_EXTENT = 0.8
 """A vibrato grows and is not even: the median of its half cycles, which is what was published, is this share of the
 extent that it is played with."""
 
-HEARD_OF_SHARE = 0.9
+HEARD_OF_SHARE = 0.97
 """Share of notes played with vibrato in which one is found: in the others it is too short, too late or too small."""
 
 VIBRATO_LOG_SD, VIBRATO_RATE_SD_HZ = 0.4, 0.5
@@ -177,6 +182,8 @@ def single_note_examples(
             alone = not any(neighbours) and facts["seconds"] >= SHORTEST_VIBRATO_S and not asked
             if any(neighbours) and velocity is not None:  # what neighbours change about the table, phrases tell
                 mine = mine * ~np.isin(ATTRIBUTES, SURFACE_ATTRIBUTES)
+            if any(neighbours) and random.random() > SHAPE_SHARE:
+                mine = mine * ~np.isin(ATTRIBUTES, SHAPE_ATTRIBUTES)
             context = context_features(facts["pitch"], facts["seconds"], velocity, (), False, False, neighbours)
             rows.append((context, list(INSTRUMENTS).index(facts["instrument"]),
                          (values if velocity is None else shifted) + (swing if alone else 0.0),

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mididdsp.data.recordings import DataError, read_split
-from mididdsp.expression.analysis import find_vibrato
 from mididdsp.files import atomic_path
+from mididdsp.note_lines import find_vibrato
 from mididdsp.units import FRAME_RATE
 
 COLUMNS = ("pitch", "seconds", "tuning_cents", "vibrates", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s",

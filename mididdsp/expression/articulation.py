@@ -43,6 +43,11 @@ LONGEST_SWELL_S = 0.6
 """However long the note, an accent has fallen back to the level by then."""
 
 
+HELD_FLUCTUATION_DB = 0.8
+"""How much the level of a held note moves of itself where a hairpin says how it is to move. A note by itself dies away
+by some dB before it ends; under a crescendo of as much it would only stay as it is."""
+
+
 class ArticulationError(ValueError):
     """A table of articulations cannot be used; the message is one sentence."""
 
@@ -90,8 +95,8 @@ RULES: Rules = MappingProxyType({
     "tenuto": Rule(length=4.0 / 3.0, attack=1.15, release=1.15),
     "detache": Rule(length=0.88, attack=0.9, release=0.85),
     "portato": Rule(length=2.0 / 3.0, attack=1.15, release=1.15),
-    "staccato": Rule(length=0.5, attack=0.85, release=0.75),
-    "staccatissimo": Rule(length=1.0 / 3.0, level_db=1.0, attack=0.7, noise_db=2.0, release=0.65),
+    "staccato": Rule(length=0.5, attack=0.85, release=0.45),
+    "staccatissimo": Rule(length=1.0 / 3.0, level_db=1.0, attack=0.7, noise_db=2.0, release=0.4),
     "accent": Rule(swell_db=5.0, swell_share=0.4, attack=0.7, noise_db=3.0, peak=0.08),
     "marcato": Rule(length=2.0 / 3.0, level_db=1.0, swell_db=6.0, swell_share=0.5, attack=0.6, noise_db=4.0, peak=0.08),
     "sforzato": Rule(swell_db=9.0, swell_share=0.35, attack=0.5, noise_db=5.0, peak=0.05),

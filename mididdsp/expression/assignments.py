@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mididdsp.expression.articulation import HELD_FLUCTUATION_DB
 from mididdsp.expression.quantities import (
     EditError,
     Name,
@@ -25,6 +26,9 @@ from mididdsp.notes.types import ARTICULATIONS, MOST_PLAYERS, Note, Part
 
 USUAL_SWELL_DB = 6.0
 """A crescendo without figures."""
+
+SHORTEST_HELD_S = 0.25
+"""In shorter notes the level is left to move of itself: nobody hears a line in them."""
 
 _ASSIGNMENT = re.compile(r"\s*(partials\.\d+(?:-\d+)?|[A-Za-z_.]+)\s*(\+=|-=|\*=|/=|=)\s*(.*?)\s*", re.DOTALL)
 _CALL = re.compile(r"([a-z]+)\s*\((.*)\)", re.DOTALL)
@@ -81,7 +85,7 @@ def _bare_word(text: str) -> Assignment:
         if inside is not None and "," in inside:
             return _level_ramp(_pair(inside, lambda item: curve_value(item, "level")))
         size = USUAL_SWELL_DB if not inside else curve_value(inside, "level")
-        return _added_ramp("level", (0.0, _SWELLS[word] * size))
+        return _swell(_SWELLS[word] * size)
     raise EditError(f"{text!r} is no edit; write a name, a sign and a value, as vibrato=60c, or one of "
                     f"{', '.join((*ARTICULATIONS, 'crescendo', 'diminuendo'))}")
 
@@ -104,12 +108,12 @@ def _value(name: Name, sign: str, text: str) -> Assignment:
             expression = work.expressions[note_id]
             current: float | None = getattr(expression, attribute)
             if name.paper is not None:
-                current = to_paper(name.paper, expression)
+                current = to_paper(name.paper, expression, work.part_of[note_id].instrument)
             new = _moved(current, sign, value)
             if new is None and sign != "=":
                 continue  # what is not defined cannot be moved
             if new is not None and name.paper is not None:
-                new = from_paper(name.paper, new, expression.level_db)
+                new = from_paper(name.paper, new, expression.level_db, work.part_of[note_id].instrument)
             _assign(work, note_id, attribute, new)
 
     return Assignment(about=attribute, apply=apply)
@@ -199,7 +203,8 @@ def _ramp(name: Name, ends: tuple[float, float]) -> Assignment:
         for note_id, note in work.notes.items():
             value = _between(work.span, ends, note.onset + 0.5 * note.duration)
             if name.paper is not None:
-                value = from_paper(name.paper, value, work.expressions[note_id].level_db)
+                value = from_paper(
+                    name.paper, value, work.expressions[note_id].level_db, work.part_of[note_id].instrument)
             _assign(work, note_id, name.attribute, value)
 
     return Assignment(about=name.attribute, apply=apply)
@@ -214,11 +219,31 @@ def _level_ramp(ends: tuple[float, float]) -> Assignment:
         for note_id, note in work.notes.items():
             middle = _between(work.span, ends, note.onset + 0.5 * note.duration)
             work.set(note_id, level_db=middle)
+            _hold(work, note_id)
             sides = [_between(work.span, ends, time) - middle for time in (note.onset, note.offset)]
             if any(sides):
                 work.curves.append(_line(work.part_of[note_id], note, "level", sides))
 
     return Assignment(about="level_db", apply=apply)
+
+
+def _swell(size_db: float) -> Assignment:
+    """A crescendo or diminuendo over the chosen notes, on top of how loud they are, and heard inside held ones."""
+    ramp = _added_ramp("level", (0.0, size_db))
+
+    def apply(work: Workpiece) -> None:
+        for note_id in work.ids:
+            _hold(work, note_id)
+        ramp.apply(work)
+
+    return Assignment(about=ramp.about, apply=apply)
+
+
+def _hold(work: Workpiece, note_id: str) -> None:
+    """The level of a note moves by its line, and hardly of itself: else it would die away under its crescendo."""
+    if work.notes[note_id].duration >= SHORTEST_HELD_S and work.expressions[
+            note_id].fluctuation_db > HELD_FLUCTUATION_DB:
+        work.set(note_id, fluctuation_db=HELD_FLUCTUATION_DB)
 
 
 def _added_ramp(target: str, ends: tuple[float, float], band: tuple[int, int] | None = None) -> Assignment:

@@ -53,7 +53,7 @@ def with_attribute_table(performance: Performance, part: Part, path: str | os.Pa
             continue
         free.remove(note)
         found += 1
-        expressions[note.id], changed = _from_row(expressions[note.id], row)
+        expressions[note.id], changed = _from_row(expressions[note.id], row, part.instrument)
         origins.setdefault(note.id, {}).update(dict.fromkeys(changed, "hand"))
     if not found:
         raise InterchangeError(f"{os.fspath(path)}: none of its {len(rows)} notes is in part {part.name!r}; "
@@ -92,14 +92,17 @@ def _note_of(notes: Sequence[Note], pitch: float, onset: float) -> Note | None:
     return min(near, key=lambda note: abs(note.onset - onset), default=None)
 
 
-def _from_row(expression: NoteExpression, row: Mapping[str, float]) -> tuple[NoteExpression, list[str]]:
+def _from_row(
+    expression: NoteExpression, row: Mapping[str, float], instrument: str
+) -> tuple[NoteExpression, list[str]]:
     """The expression with a row's values, and the attributes that it decides; the level comes first."""
     changed: list[str] = []
     for column, name in PAPER_COLUMNS.items():
         if column not in row:
             continue
         attribute = PAPER[name].attribute
-        values: dict[str, float | None] = {attribute: from_paper(name, row[column], expression.level_db)}
+        values: dict[str, float | None] = {
+            attribute: from_paper(name, row[column], expression.level_db, instrument)}
         if attribute == "vibrato_cents" and not values[attribute]:
             values |= {"vibrato_rate_hz": None, "vibrato_delay_s": None}
         elif attribute == "vibrato_cents" and expression.vibrato_rate_hz is None:

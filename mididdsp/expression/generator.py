@@ -78,6 +78,10 @@ of them says nothing about the others."""
 SURFACE_ATTRIBUTES = ("brightness", "attack_noise_db")
 """What hangs on pitch, velocity and length by the instrument more than by the music: tabulated from single notes."""
 
+COMPANY_REACH = 0.8
+"""By no more than this (model scale: half an octave of brightness, 6 dB of noise) neighbours move what the table says:
+where an instrument's phrases never go, nothing else would hold the network."""
+
 SURFACE_PITCHES = tuple(range(21, 109))
 SURFACE_LENGTHS = (0.12, 0.35, 1.0, 3.0)
 
@@ -240,8 +244,8 @@ class ExpressionNetwork(nn.Module):
         self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
                                     for module in (nn.Linear(a, b), nn.SiLU(), nn.Dropout(config.dropout))])
         self.mean = nn.Linear(config.width, _COUNT)
-        # how attributes vary together hangs on the instrument, and on pitch, length and velocity alone
-        self.factor = nn.Linear(config.embedding + PLAIN_FEATURES, _COUNT * (_COUNT + 1) // 2)
+        # how attributes vary together hangs on the instrument, on pitch, length and velocity, and on there being others
+        self.factor = nn.Linear(config.embedding + PLAIN_FEATURES + 1, _COUNT * (_COUNT + 1) // 2)
         self.vibrato = nn.Linear(config.width, 1)
         nn.init.zeros_(self.factor.weight)
         nn.init.zeros_(self.factor.bias)
@@ -256,13 +260,16 @@ class ExpressionNetwork(nn.Module):
         hidden = self.body(torch.cat([context, embedded], -1))
         mean = self.mean(hidden) + self.tint(colour) * self.tinted
         surrounded = (context[:, -SURROUNDINGS:] != 0).any(-1)
+        tabulated = (context[:, 3:4] > 0) & (self.on_surface > 0)
+        mean = torch.where(tabulated, COMPANY_REACH * torch.tanh(mean / COMPANY_REACH), mean)
         plain = ((context[:, 3] > 0) & ~surrounded).unsqueeze(-1) * self.on_surface  # there the table says all
         columns = [_INDEX[name] for name in SURFACE_ATTRIBUTES]
         mean = (mean * (1.0 - plain)).index_add(
             1, torch.tensor(columns, device=mean.device), self._tabulated(context, instrument))
         level = torch.tensor([_INDEX["level_db"]], device=mean.device)
         mean = mean.index_add(1, level, self._rung(context, instrument))
-        flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], embedded], -1))
+        among = surrounded.to(context.dtype).unsqueeze(-1)
+        flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], among, embedded], -1))
         lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(_COUNT, _COUNT)
         lower[:, rows, columns] = flat
@@ -332,7 +339,7 @@ class ExpressionGenerator:
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> ExpressionGenerator:
         """The generator that :meth:`to_checkpoint` wrote."""
         network = ExpressionNetwork(ExpressionConfig(**card["model"]["network"]))
-        network.load_state_dict({"rungs": network.rungs, **tensors})  # older checkpoints have none: all 0
+        network.load_state_dict(dict(tensors))
         return cls(network)
 
     def to_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -520,9 +527,9 @@ def _draw(
         shares = [SPREAD_WITH_VELOCITY] if item.note.velocity is not None else []
         if item.previous is not None or item.following is not None:
             shares.append(SPREAD_IN_COMPANY)
-        spread_out = spread_out * [min([share.get(ATTRIBUTES[index], 1.0) for share in shares], default=1.0)
-                                   for index in open_]
-        drawn = centre + temperature * (lower @ spread_out)
+        # of what comes out, not of what goes in: how attributes vary together must not narrow those drawn in full
+        part = np.array([min([share.get(ATTRIBUTES[index], 1.0) for share in shares], default=1.0) for index in open_])
+        drawn = centre + temperature * part * (lower @ spread_out)
         for index, value in zip(open_, drawn):
             name = ATTRIBUTES[index]
             low, high, _ = ATTRIBUTE_RANGES[name]

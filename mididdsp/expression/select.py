@@ -189,10 +189,15 @@ def _condition(text: str) -> Callable[[Performance, Note], bool]:
         return lambda performance, note: compare(getattr(performance.expressions[note.id], attribute) is None, True)
     limit = number(value, name)
 
+    instruments: dict[str, str] = {}
+
     def test(performance: Performance, note: Note) -> bool:
         expression = performance.expressions[note.id]
-        actual = getattr(expression, attribute) if name.paper is None else to_paper(name.paper, expression)
-        return _holds(compare, actual, limit)
+        if name.paper is None:
+            return _holds(compare, getattr(expression, attribute), limit)
+        if not instruments:
+            instruments.update({item.id: part.instrument for part in performance.score.parts for item in part.notes})
+        return _holds(compare, to_paper(name.paper, expression, instruments[note.id]), limit)
 
     return test
 

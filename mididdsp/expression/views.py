@@ -68,8 +68,16 @@ LEVEL_BELOW_AMPLITUDE_DB = 7.0
 FLUCTUATION_AT_ENDS_DB = 2.5
 """What attack and release, which the paper's fluctuation holds too, add to the spread within the body."""
 
-NOISE_OVER_BANDS_DB = 4.0
-"""Power of the noise re the mean of its 65 bands in dB: coloured noise has its power in few bands."""
+NOISE_OVER_BANDS_DB: Mapping[str, float] = MappingProxyType({
+    "violin": 2.1, "viola": 5.1, "cello": 8.3, "double_bass": 12.0, "flute": 2.4, "oboe": 11.1, "english_horn": 4.7,
+    "clarinet": 0.7, "bass_clarinet": 5.8, "saxophone": 2.2, "bassoon": 15.6, "contrabassoon": 13.2, "trumpet": 9.6,
+    "horn": 16.5, "trombone": 14.2, "tuba": 27.8,
+})
+"""Power of the noise of an attack re the mean of its 65 bands in dB: coloured noise has its power in few bands, the
+darker that of the instrument the fewer."""
+
+MEAN_NOISE_OVER_BANDS_DB = 9.5
+"""The same where the instrument is not known."""
 
 CENTROID_SLOPE, CENTROID_AT_ONE = 1.25, -0.75
 """Power centroid in octaves against log2 of the amplitude centroid, which weak high partials raise more."""
@@ -87,13 +95,14 @@ def quantity_to_paper(name: str, quantity: float) -> float:
     return quantity * scale.per_unit + scale.at_zero
 
 
-def from_paper(name: str, value: float, level_db: float) -> float:
+def from_paper(name: str, value: float, level_db: float, instrument: str | None = None) -> float:
     """The attribute that a paper value asks for, within its legal range.
 
     Args:
         name: a key of ``PAPER``.
         value: on the paper's scale, 0 to 1 by custom; beyond is allowed.
         level_db: of the note; ``attack`` is noise re full scale there and re the note's level here.
+        instrument: whose noise it is; None takes the mean of all.
     """
     quantity = paper_to_quantity(name, value)
     if name == "volume":
@@ -105,12 +114,12 @@ def from_paper(name: str, value: float, level_db: float) -> float:
     elif name == "brightness":
         quantity = CENTROID_SLOPE * math.log2(max(quantity, 1.0)) + CENTROID_AT_ONE
     elif name == "attack":
-        quantity += NOISE_OVER_BANDS_DB - level_db
+        quantity += _noise_over_bands(instrument) - level_db
     low, high, _ = ATTRIBUTE_RANGES[PAPER[name].attribute]
     return min(max(quantity, low), high)
 
 
-def to_paper(name: str, expression: NoteExpression) -> float:
+def to_paper(name: str, expression: NoteExpression, instrument: str | None = None) -> float:
     """What a note's attribute is on the paper's scale; the inverse of ``from_paper`` inside the legal range."""
     value = float(getattr(expression, PAPER[name].attribute))
     if name == "volume":
@@ -122,8 +131,12 @@ def to_paper(name: str, expression: NoteExpression) -> float:
     elif name == "brightness":
         value = 2.0 ** ((value - CENTROID_AT_ONE) / CENTROID_SLOPE)
     elif name == "attack":
-        value += expression.level_db - NOISE_OVER_BANDS_DB
+        value += expression.level_db - _noise_over_bands(instrument)
     return quantity_to_paper(name, value)
+
+
+def _noise_over_bands(instrument: str | None) -> float:
+    return MEAN_NOISE_OVER_BANDS_DB if instrument is None else NOISE_OVER_BANDS_DB[instrument]
 
 
 def measure(

@@ -61,7 +61,7 @@ class Report:
     """The table of a take.
 
     Attributes:
-        surprise: nats per sixteenth of all voices (``NotePrior.surprise``); lower is likelier, Bach lies near 3.9.
+        surprise: nats per sixteenth of all voices (``NotePrior.surprise``); lower is likelier, Bach lies near 3.5.
         in_key: share of the sounding sixteenths in the scale of the key, 0 to 1.
         key: its name.
         marks: voice leading.
@@ -86,7 +86,7 @@ class Report:
         reach = ", ".join(f"{name} {low}-{high}" for name, low, high in self.ranges)
         return "\n".join(
             (
-                f"surprise   {self.surprise:.2f} nats a sixteenth (lower is likelier; Bach's chorales: 3.9)",
+                f"surprise   {self.surprise:.2f} nats a sixteenth (lower is likelier; Bach's chorales: 3.5)",
                 f"key        {self.key}, {100 * self.in_key:.1f} % in its scale",
                 f"parallels  {one.fifths} fifths, {one.octaves} octaves in {one.moving_pairs} moving pairs",
                 f"crossing   {100 * one.crossed:.1f} %    too wide {100 * one.wide:.1f} %",

@@ -180,8 +180,21 @@ class NoteNet(nn.Module):
         """Steps of what the network sees come in multiples of this, from one that begins a quarter note."""
         return int(2 ** (len(self.config.channels) - 1))
 
-    def forward(self, batch: GridBatch) -> tuple[Tensor, Tensor]:
-        """Logits of the pitch classes [N, V, T, classes] and of an onset [N, V, T]."""
+    @property
+    def reach(self) -> int:
+        """Steps to each side that an output may depend on, in whole grains; apart from the key that is heard."""
+        blocks = self.config.blocks
+        last = len(blocks) - 1
+        steps = 1 + sum((1 if level == last else 2) * count * 2**level for level, count in enumerate(blocks))
+        return int(-(-steps // self.grain) * self.grain)
+
+    def forward(self, batch: GridBatch, tonic: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits of the pitch classes [N, V, T, classes] and of an onset [N, V, T].
+
+        Args:
+            batch: what is seen.
+            tonic: what ``tonics`` gives for the whole of which ``batch`` is a part; [N].
+        """
         config = self.config
         pitches = config.classes - 1
         known = batch.known & batch.inside[:, None]
@@ -197,7 +210,7 @@ class NoteNet(nn.Module):
             (~batch.inside).float()[:, None, :, None].expand(-1, 1, -1, pitches),
         ]
         row = torch.arange(pitches, device=batch.pitch.device)
-        tonic = self._shift(batch)
+        tonic = self.tonics(batch) if tonic is None else tonic
         degree = self.degree((row + config.low - tonic[:, None]) % 12) + self.height(row)  # [N, P, C]
         x = self.enter(torch.cat(planes, dim=1))
         x = x + degree.permute(0, 2, 1)[:, :, None].to(x.dtype)
@@ -227,7 +240,7 @@ class NoteNet(nn.Module):
         own = (maps[:, voices:] * picture).sum(-1)
         return pitch, whole[:, voices:, :, 0] + own
 
-    def _shift(self, batch: GridBatch) -> Tensor:
+    def tonics(self, batch: GridBatch) -> Tensor:
         """Tonic of the major key with the signature of each piece, semitones from C; [N]."""
         heard = (batch.known & (batch.pitch > 0) & batch.inside[:, None]).flatten(1)
         tones = ((batch.pitch + self.config.low - 1) % 12).flatten(1)
@@ -413,7 +426,7 @@ class NotePrior:
 
     @torch.inference_mode()
     def surprise(self, grid: NoteGrid, *, key: Key | None = None, absent: Sequence[int] = ()) -> float:
-        """How unlikely the notes are, in nats per sixteenth of all voices: 0 is certain, Bach's chorales lie near 3.9.
+        """How unlikely the notes are, in nats per sixteenth of all voices: 0 is certain, Bach's chorales lie near 3.5.
 
         Each quarter note is predicted from all but every eighth quarter, itself among those left out.
 
@@ -440,15 +453,20 @@ class NotePrior:
         """The network's logits on the CPU, wherever it runs; filled up to whole quarter notes on the way."""
         place = next((value.device for value in self.net.parameters()), torch.device("cpu"))
         steps = batch.pitch.shape[-1]
+        filled, front = self._filled(batch)
+        pitch, onset = self.net(GridBatch(**{one.name: getattr(filled, one.name).to(place) for one in fields(filled)}))
+        return pitch[:, :, front : front + steps].cpu(), onset[:, :, front : front + steps].cpu()
+
+    def _filled(self, batch: GridBatch) -> tuple[GridBatch, int]:
+        """The batch filled up to whole grains, with the number of steps put in front."""
         front = int(batch.position[0, 0]) % self.net.grain
-        back = -(front + steps) % self.net.grain
+        back = -(front + batch.pitch.shape[-1]) % self.net.grain
         filled = {
             one.name: value if one.name == "key" else functional.pad(value, (front, back))
             for one in fields(batch)
             for value in (getattr(batch, one.name),)
         }
-        pitch, onset = self.net(GridBatch(**{name: value.to(place) for name, value in filled.items()}))
-        return pitch[:, :, front : front + steps].cpu(), onset[:, :, front : front + steps].cpu()
+        return GridBatch(**filled), front
 
     @torch.inference_mode()
     def framewise_nll(
@@ -470,10 +488,22 @@ class NotePrior:
         known = np.ones(grid.pitch.shape, bool)
         self._check(grid, known, 1.0, 1)
         base = self._batch(grid, known, False)
+        place = next((value.device for value in self.net.parameters()), torch.device("cpu"))
 
         def distributions(pitch: Tensor, seen: Tensor, rated: Tensor) -> Tensor:
-            logits, _ = self._logits(_repeat(base, pitch, seen))
-            return torch.log_softmax(logits[torch.arange(len(rated)), :, rated].double(), -1)
+            # Only what the network can see of a frame is computed.
+            whole, front = self._filled(_repeat(base, pitch, seen))
+            grain, reach, total = self.net.grain, self.net.reach, whole.pitch.shape[-1]
+            length = min(total, 2 * reach + grain)
+            start = ((rated + front) // grain * grain - reach).clamp(0, total - length)
+            window = start[:, None] + torch.arange(length)
+            parts = {
+                one.name: value if one.name == "key" else value.gather(-1, _like(window, value)).to(place)
+                for one in fields(whole)
+                for value in (getattr(whole, one.name),)
+            }
+            logits, _ = self.net(GridBatch(**parts), self.net.tonics(whole).to(place))
+            return torch.log_softmax(logits[torch.arange(len(rated)), :, rated + front - start].cpu().double(), -1)
 
         return framewise_nll(distributions, base.pitch[0], seed=seed, orderings=orderings, frames=frames)
 
@@ -642,6 +672,11 @@ def _replace(batch: GridBatch, *, pitch: Tensor, known: Tensor) -> GridBatch:
         pitch=pitch, known=known, onset=batch.onset, position=batch.position, bar=batch.bar, fermata=batch.fermata,
         inside=batch.inside, key=batch.key,
     )
+
+
+def _like(window: Tensor, value: Tensor) -> Tensor:
+    """Steps [N, W] as an index for a value [N, T] or [N, V, T]."""
+    return window if value.ndim == 2 else window[:, None].expand(-1, value.shape[1], -1)
 
 
 def _repeat(

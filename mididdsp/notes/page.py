@@ -145,7 +145,7 @@ class Lists:
 class Page:
     """One part as written: its events in order, and all the marks on its page, by place."""
 
-    def __init__(self, part: Any, lists: Lists, names: UniqueNames) -> None:
+    def __init__(self, part: Any, lists: Lists, names: UniqueNames, loose: Sequence[Any] = ()) -> None:
         from music21 import stream
 
         self.lists = lists
@@ -177,7 +177,7 @@ class Page:
             self._measure(measure, start, bar, volta.get(id(measure), frozenset()))
         self.end = self.bars[-1][1] if self.bars else 0.0
         self.events.sort(key=lambda event: (event.place, not event.grace))
-        self._spanners(part)
+        self._spanners([*part.recurse().getElementsByClass("Spanner"), *loose])
         self._apply_words()
 
     # what plays
@@ -414,12 +414,12 @@ class Page:
         altered = None if self._key is None else self._key.accidentalByStep(letter)
         return self._plain_step(pitch, steps) + (0.0 if altered is None else float(altered.alter))
 
-    def _spanners(self, part: Any) -> None:
+    def _spanners(self, lines: Sequence[Any]) -> None:
         """Slurs, hairpins, glissandi, tremolos between notes and lines of trills."""
         from music21 import dynamics, expressions, spanner
 
         owner = {id(event): index for index, event in enumerate(self.events)}
-        for line in part.recurse().getElementsByClass(spanner.Spanner):
+        for line in lines:
             spanned = [self._where.get(id(item)) for item in line.getSpannedElements()]
             found = [item for item in spanned if item is not None]
             if not found:

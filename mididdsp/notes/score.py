@@ -25,6 +25,7 @@ from xml.etree import ElementTree
 
 from mididdsp.expression.types import Curve
 from mididdsp.instruments import INSTRUMENTS, Resolution, instrument
+from mididdsp.notes import abc, humdrum, mei
 from mididdsp.notes.midi import LONGEST_PIECE_S, Substitution, pitch_name
 from mididdsp.notes.page import Lists, Page
 from mididdsp.notes.playing import Player, Span
@@ -100,11 +101,12 @@ def read_score(
             raise ScoreError(f"{name} cannot be opened: {error.strerror or error}") from None
     text, kind = _text_and_kind(content, name)
     messages: list[str] = []
-    stream = _parsed(text, kind, name, messages)
+    lists = Lists()
+    stream = _parsed(text, kind, name, messages, lists)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _ScoreReader(name, stream, messages).read(unsupported=unsupported, chosen=chosen)
+            return _ScoreReader(name, stream, messages, lists).read(unsupported=unsupported, chosen=chosen)
     except ScoreError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -171,16 +173,16 @@ def _unpacked(content: bytes, name: str) -> bytes:
         raise ScoreError(f"{name} is a damaged archive ({_short(error)}); export it again") from None
 
 
-def _parsed(content: bytes, kind: str, name: str, messages: list[str]) -> Any:
+def _parsed(content: bytes, kind: str, name: str, messages: list[str], lists: Lists) -> Any:
     """music21's score; of a collection the first."""
     from music21 import converter, stream
 
     root = None
-    if kind == "musicxml":
+    if kind in ("musicxml", "mei"):
         try:
             root = ElementTree.fromstring(content)  # what music21 makes of broken XML is a guess; this names the place
         except ElementTree.ParseError as error:
-            raise ScoreError(f"{name} is damaged MusicXML ({error}); export it again") from None
+            raise ScoreError(f"{name} is damaged {KINDS[kind]} ({error}); export it again") from None
     try:
         data = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -191,6 +193,14 @@ def _parsed(content: bytes, kind: str, name: str, messages: list[str]) -> Any:
         if len(tunes) > 2:
             messages.append(f"The file holds {len(tunes) - 1} tunes; the first is played.")
             data = tunes[0] + tunes[1]
+        data, voices, passed = abc.prepared(data)
+        for what in passed:
+            lists.unknown.add(what, "the tune", "")
+    strokes: dict[str, int] = {}
+    if kind == "mei" and root is not None:
+        strokes = mei.unwrapped(root)
+        if strokes:
+            data = ElementTree.tostring(root, encoding="unicode")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -204,6 +214,20 @@ def _parsed(content: bytes, kind: str, name: str, messages: list[str]) -> Any:
         if len(scores) > 1:
             messages.append(f"The file holds {len(scores)} scores; the first is played.")
         parsed = scores[0]
+    try:
+        if kind == "abc":
+            abc.put_back(parsed, voices)
+        elif kind == "mei" and root is not None:
+            for what, bar in mei.put_in(parsed, root, strokes):
+                lists.unknown.add(f"MEI {what}", "the score", bar)
+        elif kind == "humdrum":
+            marks, spines = humdrum.beside(data)
+            for what in spines:
+                lists.unknown.add(f"spine {what!r}", "the score", "")
+            for what in humdrum.put_in(parsed, marks):
+                lists.unknown.add(f"dynamic {what!r}", "the score", "")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ScoreError(f"{name} cannot be read as {KINDS[kind]}: {_short(error)}; export it again") from error
     return parsed
 
 
@@ -215,16 +239,17 @@ def _short(error: BaseException) -> str:
 class _ScoreReader:
     """Reads one parsed score."""
 
-    def __init__(self, name: str, stream: Any, messages: list[str]) -> None:
+    def __init__(self, name: str, stream: Any, messages: list[str], lists: Lists) -> None:
         self.name = name
         self.messages = messages
         self.stream = stream
         self.parts: list[Any] = list(getattr(stream, "parts", ())) or [stream]
-        self.lists = Lists()
+        self.lists = lists
 
     def read(self, *, unsupported: str, chosen: Mapping[str, str]) -> ScoreReading:
         names = UniqueNames()
-        pages = [Page(part, self.lists, names) for part in self.parts]
+        loose = [] if self.stream in self.parts else list(self.stream.getElementsByClass("Spanner"))
+        pages = [Page(part, self.lists, names, loose) for part in self.parts]
         if not any(page.events for page in pages):
             raise ScoreError(f"{self.name} holds no notes to play; give a score with notes")
         reference = max(pages, key=lambda page: len(page.bars))

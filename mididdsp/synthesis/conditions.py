@@ -136,7 +136,7 @@ def _integrated(values: Array, taus_s: tuple[float, ...], state: Array) -> tuple
 
 
 @lru_cache(maxsize=1)
-def _weighting_table() -> tuple[Array, Array]:
+def weighting_table() -> tuple[Array, Array]:
     """A-weighting as a power gain over 0…8 kHz in steps of 5 Hz, 0 above; (Hz, gain)."""
     import torch
 
@@ -160,7 +160,7 @@ def loudness_of_parameters(f0_hz: Array, knots_db: Array, noise_db: Array, edges
     Returns:
         dB, floored at ``QUIET_DB``; [T].
     """
-    hz, gain = _weighting_table()
+    hz, gain = weighting_table()
     count = int(np.clip(np.ceil(CONDITION_RATE / 2 / float(np.min(f0_hz))), 1, KNOTS[-1]))
     weights = _weights(count)
     number = np.arange(1, count + 1)
@@ -169,7 +169,7 @@ def loudness_of_parameters(f0_hz: Array, knots_db: Array, noise_db: Array, edges
         piece = slice(first, first + 2048)
         partials = 10.0 ** ((knots_db[piece] @ weights) / 10.0)
         power[piece] = (partials * np.interp(np.asarray(f0_hz)[piece, None] * number, hz, gain, right=0.0)).sum(1)
-    power += 10.0 ** (noise_db / 10.0) @ _band_gains(edges_hz)
+    power += 10.0 ** (noise_db / 10.0) @ band_gains(edges_hz)
     return np.asarray(10.0 * np.log10(np.maximum(power, 10.0 ** (QUIET_DB / 10.0))))
 
 
@@ -179,9 +179,9 @@ def _weights(partials: int) -> Array:
 
 
 @lru_cache(maxsize=4)
-def _band_gains(edges_hz: tuple[float, ...]) -> Array:
+def band_gains(edges_hz: tuple[float, ...]) -> Array:
     """Mean A-weighting of each noise band, as a power gain; [B]."""
-    hz, gain = _weighting_table()
+    hz, gain = weighting_table()
     total = np.concatenate([[0.0], np.cumsum(0.5 * (gain[1:] + gain[:-1]) * np.diff(hz))])
     edges = np.asarray(edges_hz)
     return np.asarray(np.diff(np.interp(edges, hz, total)) / np.diff(edges))

@@ -1,4 +1,4 @@
-"""What was made of a note is brought to what was asked for, by the definitions of ``mididdsp.expression.analysis``.
+"""What was made of a note is brought to what was asked for, by the definitions of ``mididdsp.note_lines``.
 
 Each function takes a note's lines (level of its partials in dB, noise bands in dB, one row a frame) and gives them back
 moved as little as makes one attribute right. ``begin`` is the frame of the onset, ``end`` the one after the last before
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.expression.analysis import BODY_DB, release_time, smoothed
+from mididdsp.note_lines import BODY_DB, release_time, smoothed
 from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
@@ -52,7 +52,7 @@ TOLD_HZ = 9000.0
 PEAK_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 """Spread of the swell that is tried, as shares of the spread that is asked for."""
 
-PEAK_NEAR = 0.07
+PEAK_NEAR = 0.05
 """A level that is highest this near to the place asked for is left there."""
 
 PEAK_WIDTH = 0.05
@@ -65,6 +65,7 @@ SPOKEN = 0.97
 """Share of the body's amplitude from where a note has spoken on: a little over 90 %, for what is raised raises it."""
 
 SPEAKING_ROUNDS = 5
+BEGINNING_ROUNDS = 2
 EARLY_SHARE = 0.8
 """A note that speaks in less of the time asked for is held back."""
 
@@ -76,6 +77,9 @@ DEEPEST_DB = 10.0
 
 LEAST_ROOM = 0.1
 """Share of the note; in less than this no fall and no dip is made."""
+
+MOST_NOISE_GAIN_DB = 25.0
+"""Noise of an attack is made no more louder or softer: beyond, what is there is rounding."""
 
 LONGEST_SCALING = 2.0
 """A shape of the level is not stretched further: what it holds of bow and breath noise would be heard as faults."""
@@ -122,9 +126,12 @@ class NoteClock:
         if attack_s is not None:
             own = risen - begun
             if own > 0.004 and not 0.85 <= attack_s / own <= 1.18:
+                # what sounds before the tenth is no part of the attack, and stays when it is
                 stretch = float(np.clip(attack_s / own, *ATTACK_STRETCH))
-                stretch = min(stretch, 0.5 * len(total) / FRAME_RATE / max(risen, 0.004))
-                knots.append((stretch * risen, risen))
+                stretch = min(stretch, max(0.5 * len(total) / FRAME_RATE - begun, 0.004) / own)
+                if begun:
+                    knots.append((begun, begun))
+                knots.append((begun + stretch * own, risen))
         shifted = knots[-1][0] - knots[-1][1]
         seconds = len(total) / FRAME_RATE
         stopped = (int(np.flatnonzero(total >= body - END_DB)[-1]) + 1) / FRAME_RATE
@@ -142,7 +149,7 @@ class NoteClock:
 
 
 def body_level(level: Array, noise: Array, begin: int, end: int) -> float:
-    """Power mean over the body in dB, as ``expression.analysis`` defines it."""
+    """Power mean over the body in dB, as ``note_lines`` defines it."""
     power = 10 ** (level[begin:end] / 10) + (10 ** (noise[begin:end] / 10)).sum(1)
     body = power >= power.max() * 0.01
     return float(10 * np.log10(power[body].mean()))
@@ -299,7 +306,7 @@ def attack_noise(noise: Array, level: Array, begin: int, end: int, asked_db: flo
     """Gain on the noise of the first 40 ms, leaving over the next 60 ms."""
     stop = min(begin + 10, end)
     early = float(10 * np.log10((10 ** (noise[begin:stop] / 10)).sum(1).mean()))
-    gain = np.clip(asked_db - (early - body_level(level, noise, begin, end)), -15.0, 15.0)
+    gain = np.clip(asked_db - (early - body_level(level, noise, begin, end)), -MOST_NOISE_GAIN_DB, MOST_NOISE_GAIN_DB)
     shape = np.clip(1.0 - (np.arange(len(noise)) - stop) / 15.0, 0.0, 1.0)
     return np.asarray(noise + gain * shape[:, None])
 
@@ -322,11 +329,13 @@ def held(level: Array, noise: Array, begin: int, end: int) -> tuple[Array, Array
     return level + raised, noise + raised[:, None]
 
 
-def spoken(level: Array, noise: Array, begin: int, end: int, attack_s: float) -> tuple[Array, Array]:
+def spoken(
+    level: Array, noise: Array, begin: int, end: int, attack_s: float, *, partials_alone: bool = False
+) -> tuple[Array, Array]:
     """The note speaks in the time asked for.
 
     Where it would speak later it is raised to a straight line in amplitude, from 10 % of its body's to 90 %, at least;
-    where it would speak much sooner it is held below that line.
+    where it would speak much sooner it is held below that line. The noise moves with it, or stays as it is.
     """
     count = max(1, round(attack_s * FRAME_RATE))
     for _ in range(SPEAKING_ROUNDS):  # what is raised raises the body
@@ -344,7 +353,24 @@ def spoken(level: Array, noise: Array, begin: int, end: int, attack_s: float) ->
         line = reference + 20.0 * np.log10(np.where(place < 1.0, 0.1 + 0.8 * place, SPOKEN))
         moved = np.zeros(len(level))
         moved[span] = np.maximum(0.0, line - total[span]) if late else np.minimum(0.0, line - total[span])
-        level, noise = level + moved, noise + moved[:, None]
+        level = level + moved
+        if not partials_alone:
+            noise = noise + moved[:, None]
+    return level, noise
+
+
+def begun(
+    level: Array, noise: Array, begin: int, end: int, attack_s: float, noise_db: float
+) -> tuple[Array, Array]:
+    """Onset, attack and its noise are right together.
+
+    A noise that is raised is heard as the beginning of the attack, and what the attack takes moves what the noise is
+    measured against: each is brought to what was asked in turn, until all are.
+    """
+    for _ in range(BEGINNING_ROUNDS):
+        noise = attack_noise(noise, level, begin, end, noise_db)
+        level, noise = onset(level, noise, begin)
+        level, noise = spoken(level, noise, begin, end, attack_s, partials_alone=True)
     return level, noise
 
 
@@ -382,7 +408,7 @@ def spread_again(
 
 
 def _spread_of(level: Array, noise: Array, begin: int, end: int) -> float:
-    """Standard deviation of the level within the body, as ``expression.analysis`` defines it, dB."""
+    """Standard deviation of the level within the body, as ``note_lines`` defines it, dB."""
     total = _total(level, noise)[begin:end]
     inner = total[total >= total.max() - BODY_DB]
     trim = len(inner) // 10

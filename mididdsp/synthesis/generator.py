@@ -159,6 +159,9 @@ class SynthesisConfig:
         colour: channels of what is learned of each semitone of each instrument: bodies and bores have their own
             resonances, which other dynamics of the same pitch share.
         dropout: in the note encoder while training: the recorded notes are few enough to be learned by heart.
+        frame_dropout: in the frame layers while training.
+        colour_dropout: share of notes that are learned without their semitone's own colour, so that one which was
+            never recorded is guessed well too.
     """
 
     width: int = 384
@@ -167,6 +170,8 @@ class SynthesisConfig:
     embedding: int = 32
     colour: int = 24
     dropout: float = 0.15
+    frame_dropout: float = 0.1
+    colour_dropout: float = 0.12
 
 
 class FrameNetwork(nn.Module):
@@ -204,6 +209,9 @@ class FrameNetwork(nn.Module):
         part = (pitch - below).unsqueeze(-1)
         row = instrument * _SEMITONES + below.long()
         colour = (1.0 - part) * self.colour(row) + part * self.colour(row + 1)
+        if self.training:
+            kept = torch.rand(len(colour), 1, device=colour.device) >= self.config.colour_dropout
+            colour = colour * kept.to(colour.dtype)
         hidden = self.encoder(torch.cat([notes, self.instrument(instrument), colour], -1))
         modulation = self.modulation(hidden).view(-1, self.config.blocks + 1, 2, self.config.width)
         return modulation, self.direct(hidden) + self.tint(colour)
@@ -215,7 +223,8 @@ class FrameNetwork(nn.Module):
         for index, layer in enumerate(self.layers, start=1):
             scale = modulation[..., index, 0, :].unsqueeze(-2)
             shift = modulation[..., index, 1, :].unsqueeze(-2)
-            hidden = hidden + nn.functional.silu(layer(hidden) * (1.0 + scale) + shift)
+            added = nn.functional.silu(layer(hidden) * (1.0 + scale) + shift)
+            hidden = hidden + nn.functional.dropout(added, self.config.frame_dropout, self.training)
         result: Tensor = self.exit(hidden) + base.unsqueeze(-2)
         return result
 
@@ -292,7 +301,12 @@ class _Place:
 
 
 _SLUR_REACH_S = 0.2
-_SLUR_DIP_DB = 0.5
+_SLUR_DIP_DB = {"strings": 0.4, "woodwind": 0.3, "brass": 0.4}
+"""How far slurs dip beyond what two notes of different levels do anyway. Players dip by 2.6 to 3.4 dB on average
+(figures/playing.md); from 3 dB on a dip is heard as a new bow or breath, and a slur that was asked for has none."""
+_SLUR_DIP_S = 0.06
+_SLUR_NEAR_DB = 0.3
+_SLUR_NOISE_DB = 1.5
 _TARGETS = ("level", "gain", "pitch")
 _LEVEL_STEP_DB = 6.0
 _SPARSE = 4
@@ -375,7 +389,7 @@ class SynthesisGenerator:
         windows = [self._window(instrument, place, start, seed, temperature, curves) for place in places]
         total = max(window.first + len(window.level) for window in windows)
         cents, level, knots, noise = _join(places, windows, total)
-        level = _bridged(level, places, start)
+        level, noise = _bridged(level, noise, places, start, INSTRUMENTS[instrument].family)
         f0 = midi_to_hz(cents / 100.0, a4_hz)
         count = int(np.clip(22_000.0 / f0.min(), 1, INSTRUMENTS[instrument].partials))
         partial_db = knots.astype(np.float32) @ knot_weights(count).T.astype(np.float32)
@@ -438,16 +452,16 @@ class SynthesisGenerator:
             level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
         asked_level = expression.fluctuation_db, expression.peak_position
         level, noise = conformance.fluctuation(level, noise, begin, end, *asked_level)
+        attack = expression.attack_s, expression.attack_noise_db
         if not place.planned.joined:
             level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
+            level, noise = conformance.begun(level, noise, begin, end, *attack)
             level, noise = conformance.spread_again(level, noise, begin, end, *asked_level, expression.attack_s)
-            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
         if not place.planned.leads:
             level, noise = conformance.release(level, noise, begin, end, expression.release_s)
         knots = conformance.brightness(knots, level, begin, end, expression.brightness, note.pitch)
         if not place.planned.joined:
-            noise = conformance.attack_noise(noise, level, begin, end, expression.attack_noise_db)
-            level, noise = conformance.onset(level, noise, begin)  # last, for it is the sum of all that is heard
+            level, noise = conformance.begun(level, noise, begin, end, *attack)  # of the sum of all that is heard
         gain = expression.level_db - conformance.body_level(level, noise, begin, end)
         level, noise = level + gain, noise + gain
         if drawn["level"] is not None:
@@ -579,19 +593,31 @@ def _join(places: list[_Place], windows: list[_Window], total: int) -> tuple[Arr
     return cents / pitch_sum, level / weight_sum, knots / weight_sum[:, None], noise / weight_sum[:, None]
 
 
-def _bridged(level: Array, places: list[_Place], start: float) -> Array:
-    """No new attack inside a slur: around a joint the level stays within ``_SLUR_DIP_DB`` of a line between its sides.
+def _bridged(
+    level: Array, noise: Array, places: list[_Place], start: float, family: str
+) -> tuple[Array, Array]:
+    """No new attack inside a slur, but a small dip: around a joint the level lies on or above a line between its sides,
+    and dips from there for 60 ms on either side. The noise dips with it, and has no burst there.
 
     Recorded slurs are few and of strings and winds alone; where the network knows none it begins each note anew.
     """
-    level = level.copy()
+    level, noise = level.copy(), noise.copy()
     for before, place in zip(places, places[1:]):
         reach = min(_SLUR_REACH_S, 0.4 * before.seconds, 0.4 * place.seconds)
         first = max(0, round((place.onset - reach - start) * FRAME_RATE))
         last = min(len(level) - 1, round((place.onset + reach - start) * FRAME_RATE))
-        line = np.linspace(level[first], level[last], last - first + 1)
-        level[first : last + 1] = np.maximum(level[first : last + 1], line - _SLUR_DIP_DB)
-    return level
+        if last <= first:
+            continue
+        since = np.arange(first, last + 1) / FRAME_RATE + start - place.onset
+        bump = 0.5 + 0.5 * np.cos(np.pi * np.clip(since / min(_SLUR_DIP_S, reach), -1.0, 1.0))
+        part = np.linspace(0.0, 1.0, last - first + 1)
+        span = slice(first, last + 1)
+        line = level[first] + (level[last] - level[first]) * part
+        level[span] = np.maximum(level[span], line - _SLUR_NEAR_DB) - _SLUR_DIP_DB[family] * bump
+        ends = noise[first], noise[last]
+        most = ends[0] + np.outer(part, ends[1] - ends[0]) - (_SLUR_DIP_DB[family] * bump)[:, None] + _SLUR_NOISE_DB
+        noise[span] = np.minimum(noise[span], most + 60.0 * (1.0 - bump[:, None]) ** 2)
+    return level, noise
 
 
 def _ramp(position: Array) -> Array:

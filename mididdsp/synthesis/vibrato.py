@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.expression.analysis import find_vibrato
 from mididdsp.expression.types import NoteExpression
+from mididdsp.note_lines import find_vibrato
 
 Array = NDArray[np.floating[Any]]
 
@@ -40,6 +40,9 @@ SHORTEST_FADE_S = 0.02
 
 PLAIN_WANDER = 0.15
 """Radians by which each of two slow sinusoids moves the phase of a player's vibrato."""
+
+STRAY_PHASE = 0.4
+"""Radians over which the phase is spread in which players begin."""
 
 WANDER_HZ = (0.7, 1.6)
 EXTENT_WANDER_HZ = (0.5, 1.1)
@@ -86,8 +89,11 @@ def swing(
                 moved = moved - irregularity * rate / speed * np.cos(angle)
         return np.asarray(moved)
 
-    start = phase0 if expression.vibrato_phase is None else (
-        2 * np.pi * expression.vibrato_phase - float(phase(np.array([delay]))[0]))
+    # a finger or a breath that has been still begins at about the centre, up or down
+    begun = np.pi * (phase0 >= np.pi) + STRAY_PHASE * (phase0 % np.pi / np.pi - 0.5)
+    if expression.vibrato_phase is not None:
+        begun = 2 * np.pi * expression.vibrato_phase
+    start = begun - float(phase(np.array([delay]))[0])
     if irregularity:
         envelope = envelope * np.maximum(0.0, 1.0 + irregularity * sum(
             np.sin(2 * np.pi * speed * since + 3.0 * drift[5 + 2 * k]) for k, speed in enumerate(EXTENT_WANDER_HZ)))
@@ -110,7 +116,7 @@ def _envelope(
     place = np.clip(since / max(seconds, 0.01), 0, 1)
     growth = np.interp(place, GROWTH_AT, GROWTH[family])
     growth = np.where(place < 0.5, np.maximum(growth, BEGUN), growth)
-    envelope = growth * np.clip((since - delay) * rate + 0.25, 0.0, 1.0) * exit_
+    envelope = growth * np.clip((since - delay) * rate * 1.5 + 0.25, 0.0, 1.0) * exit_
     sounding = (since >= 0) & (since < seconds)
     peak = float(envelope[sounding].max()) if sounding.any() else 0.0
     if peak <= 0:

@@ -1,7 +1,7 @@
 """The recipe of the autoencoder: frames of recordings → partials and noise from fundamental and loudness alone.
 
-It learns from analysed parameters rather than through the synthesizer: nothing has to be rendered,
-and frames of all instruments can be mixed in one step.
+It learns in two stages. First from analysed parameters: nothing has to be rendered, and frames of all instruments are
+mixed in one step. Then, with ``sound``, through the synthesizer as well (``training.resynthesis``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mididdsp.checkpoints import load_checkpoint, save_checkpoint
+from mididdsp.data.recordings import philharmonia
 from mididdsp.data.sounding_frames import SoundingFrames, frames_of_recording, sounding_frames
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
@@ -26,6 +27,7 @@ from mididdsp.synthesis.conditions import condition_features, windowed
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
+from mididdsp.training.resynthesis import Excerpts, resynthesis_loss, sound_clip
 from mididdsp.units import FRAME_RATE, hz_to_midi
 
 ATTRIBUTION = "Trained on samples of the Philharmonia Orchestra's players (CC BY-SA 3.0, philharmonia.co.uk)."
@@ -37,6 +39,9 @@ _SOUNDING_DB = -55.0
 _NOISE_SMOOTHING = 9  # frames: one frame's estimate of noise scatters, and its mean in dB lies below its power
 _STEADY_DB = 3.0
 _VALID_FRAMES = 16_384
+_VALID_EXCERPTS = 24
+_PARAMETER_TENSORS = 4  # of a batch; what follows is sound, and the seed of its noise
+_NO_LINE = ("trill", "tremolo", "glissando", "pizz")  # styles that are no ordinary playing, or decay
 
 
 class FrameSet:
@@ -160,17 +165,43 @@ def run(config: Mapping[str, Any]) -> Path:
     learned = FrameSet(runs["train"], names, lookahead=lookahead)
     there = [name for name in names if any(one.instrument == name for one in runs["valid"])]
     held_out = FrameSet(runs["valid"], there, lookahead=lookahead)
+    edges_hz = NOISE_EDGES_HZ[: bands + 1]
+    loudness, pitch = statistics(runs["train"], names)
+    middle = dict(zip(names, loudness[:, Autoencoder.QUANTILES.index(0.5)].tolist()))
+    excerpts = {split: _excerpts(config, split, names, middle, lookahead) for split in ("train", "valid")}
     place = torch.tensor([names.index(name) for name in there])
     features, member, targets, weights = held_out.batch(_VALID_FRAMES, "valid", seed=1)
-    fixed = (features, place[member], targets, weights)
+    fixed: tuple[Tensor, ...] = (features, place[member], targets, weights)
+
+    def both(model: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Of parameters, and of sound where the batch holds excerpts."""
+        parts = loss(model, batch[:_PARAMETER_TENSORS])
+        if len(batch) == _PARAMETER_TENSORS:
+            return parts
+        assert isinstance(model, AutoencoderNetwork)
+        place = next(model.parameters()).device
+        excerpt = tuple(tensor.to(place) for tensor in batch[_PARAMETER_TENSORS:-1])
+        sound = resynthesis_loss(model, excerpt, edges_hz=edges_hz, seed=int(batch[-1]))
+        return {**parts, "sound": sound, "loss": sound + config["parameters_weight"] * parts["loss"]}
+
+    def batch(step: int) -> tuple[Tensor, ...]:
+        frames = learned.batch(config["batch"], str(step), seed=settings.seed)
+        heard = excerpts["train"]
+        if heard is None:
+            return frames
+        sound = heard.batch(config["excerpts"], str(step), seed=settings.seed)
+        return (*frames, *sound, torch.tensor(step + 1))
+
+    if excerpts["valid"] is not None:
+        fixed = (*fixed, *excerpts["valid"].batch(_VALID_EXCERPTS, "valid", seed=1), torch.tensor(0))
 
     def validate(model: nn.Module) -> dict[str, float]:
-        return {name: float(value) for name, value in loss(model, fixed).items()}
+        return {name: float(value) for name, value in both(model, fixed).items()}
 
     result = train(
         network,
-        lambda step: learned.batch(config["batch"], str(step), seed=settings.seed),
-        loss,
+        batch,
+        both,
         settings,
         out,
         validate=validate,
@@ -178,8 +209,7 @@ def run(config: Mapping[str, Any]) -> Path:
         quiet=config["quiet"],
     )
     network.cpu()
-    loudness, pitch = statistics(runs["train"], names)
-    tensors, model = Autoencoder(network, NOISE_EDGES_HZ[: bands + 1], loudness, pitch).to_checkpoint()
+    tensors, model = Autoencoder(network, edges_hz, loudness, pitch).to_checkpoint()
     frames = {name: sum(len(one.f0_hz) for one in runs["train"] if one.instrument == name) for name in names}
     minutes = {name: round(count / FRAME_RATE / 60.0, 1) for name, count in frames.items()}
     parameters = sum(value.numel() for value in network.parameters())
@@ -222,6 +252,29 @@ def _runs(config: Mapping[str, Any]) -> dict[str, list[SoundingFrames]]:
     if config["recordings"] is not None:
         runs["train"] += _whole_recordings(Path(config["recordings"]))
     return runs
+
+
+def _excerpts(
+    config: Mapping[str, Any], split: str, names: Sequence[str], middle: Mapping[str, float], lookahead: bool
+) -> Excerpts | None:
+    """The phrases of a split as they sound, and the whole recordings to learn from; None where none are asked for.
+
+    Without phrases held out, what is validated is the error in the parameters alone.
+    """
+    if config["sound"] is None:
+        return None
+    folder = Path(config["sound"])
+    chosen = [(one.path, one.instrument, one.item) for one in philharmonia(folder)
+              if one.kind == "phrase" and one.split == split and not any(word in one.style for word in _NO_LINE)]
+    if config["recordings"] is not None and split == "train":
+        chosen += [(path, path.parent.name, f"{_RECORDINGS}/{path.name}")
+                   for path in sorted(Path(config["recordings"]).glob("*/*"))]
+    clips = [clip for path, instrument, item in chosen if instrument in names
+             for clip in sound_clip(path, instrument, median_db=middle[instrument], lookahead=lookahead, item=item)]
+    if not clips and split == "train":
+        raise TrainingError(f"{folder} holds no phrases to learn from in which {', '.join(names)} can be heard; "
+                            "give the folder that the dataset was prepared from")
+    return Excerpts(clips, names, SHARE_POWER) if clips else None
 
 
 def _whole_recordings(folder: Path) -> list[SoundingFrames]:

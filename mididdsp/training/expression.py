@@ -41,6 +41,7 @@ from mididdsp.expression.generator import (
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
+from mididdsp.training.colours import filled_in, taught_semitones
 from mididdsp.training.loop import CURVE_FILE, train
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
 from mididdsp.training.surfaces import RISE, smooth_surfaces
@@ -149,6 +150,11 @@ def run(config: Mapping[str, Any]) -> Path:
                    quiet=config["quiet"])
     if not config["made_up"]:
         dataset = Path(config["data"])
+        heard = [sources[name] for name in ("notes", "phrases")]  # the others tell nothing that hangs on a semitone
+        network.colour.weight.data.copy_(filled_in(network.colour.weight, taught_semitones(
+            np.concatenate([examples.instrument for examples in heard]),
+            np.concatenate([examples.context[:, 0] * 20.0 + 60.0 for examples in heard]),
+            count=len(INSTRUMENTS), semitones=len(network.colour.weight) // len(INSTRUMENTS))))
         spans = {name: row["level_span_pp_ff_db"] for name, row in read_about(dataset)["targets"].items()}
         network.cpu().rungs.copy_(level_rungs(network, load_notes(dataset, "train"), spans))
     tensors, model = ExpressionGenerator(network.cpu()).to_checkpoint()

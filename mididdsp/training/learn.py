@@ -30,6 +30,7 @@ from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.generator import INSTRUMENT_IDS, FrameNetwork, SynthesisConfig, SynthesisGenerator
+from mididdsp.synthesis.knots import KNOTS
 from mididdsp.training.life import estimate_life
 from mididdsp.training.loop import LOG_FILE, LoopSettings, train
 from mididdsp.training.prepared_notes import Batches, PreparedNote, prepare_note
@@ -246,7 +247,8 @@ def _life(
     life = started.life_rms.copy()
     own = measured[:, INSTRUMENT_IDS[instrument]]
     if own.any():
-        life[:, INSTRUMENT_IDS[instrument]] = own
+        estimated = slice(0, 2 + len(KNOTS))  # of the noise no estimate is made: it keeps what it had
+        life[:, INSTRUMENT_IDS[instrument], estimated] = own[:, estimated]
     return life
 
 

@@ -1,8 +1,9 @@
 """How much life a sound has: spectra of what the mean leaves over, then corrected until renders move as recordings do.
 
 The first estimate takes what a note's frames have beside the network's mean. It is not what is heard: the mean moves
-too, and a note is scaled to the fluctuation it is asked for. So notes are generated with their measured expression, and
-the spectra are scaled until pitch and partials of generated notes move as much as those of the recorded ones.
+too, a note is scaled to the fluctuation it is asked for, and analysis shows quick movement smaller than it is. So notes
+are generated with their measured expression, sounded, and analysed as the recordings were; and the spectra are scaled
+until pitch, partials and noise of generated notes move as much as those of the recorded ones.
 """
 
 from __future__ import annotations
@@ -19,15 +20,24 @@ from numpy.typing import NDArray
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Chain, Note, PlannedNote
-from mididdsp.synthesis.generator import INSTRUMENT_IDS, OUTPUT_SCALE, FrameNetwork, SynthesisGenerator
+from mididdsp.synthesis.analysis import ANALYSIS_RATE, analyse_note
+from mididdsp.synthesis.generator import (
+    INSTRUMENT_IDS,
+    LIFE_CHANNELS,
+    NOISE_LIFE_BANDS,
+    OUTPUT_SCALE,
+    FrameNetwork,
+    SynthesisGenerator,
+)
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.synthesis.life import MODULATION_BANDS, band_rms
+from mididdsp.synthesis.life import MODULATION_BANDS, MODULATION_EDGES_HZ, band_rms
+from mididdsp.synthesis.render import render_segment
 from mididdsp.training.prepared_notes import PreparedNote, rows
 from mididdsp.units import FRAME_RATE
 
 Array = NDArray[np.floating[Any]]
 
-LED_BY_VIBRATO = 5
+LED_BY_VIBRATO = 4
 """Under a vibrato the bands of pitch below this one (8 Hz) are the vibrato's own."""
 
 VIBRATO_BAND = 3
@@ -37,15 +47,21 @@ STILL_CENTS = 3.0
 """A note without vibrato that moves more than this (rms, 4 to 8 Hz) has one that was not recognised."""
 
 SLOW = 2
-"""Bands of modulation below this one (2 Hz) are left as they were estimated: few notes are long enough to tell them."""
+"""Bands of modulation below this one (2 Hz) are left as they were estimated: few notes are long enough to tell them.
+Noise has as much power a Hz there as in that band."""
+
+NOISE_LIFE_DB = 0.5
+"""First estimate of the noise's life in every band of modulation from 2 Hz: what is analysed of noise scatters by more
+than it moves, so that nothing is learned from it but by comparison with what is analysed of ours."""
 
 _PARTIALS = 8
+_KINDS = 2 + len(NOISE_LIFE_BANDS)
 _FEWEST = 8
-_MOST = 60
-_ROUNDS = 4
+_MOST_S = 3.0
 _SKIPPED_START, _SKIPPED_END, _SHORTEST = 30, 20, 60
 _STEP = (0.25, 4.0)
-_TOTAL = (0.25, 4.0)
+_TOTAL = (0.2, 5.0)
+_NOISE_TOTAL = (0.1, 12.0)
 
 
 def predict(model: FrameNetwork, note: PreparedNote) -> NDArray[np.float32]:
@@ -57,7 +73,8 @@ def predict(model: FrameNetwork, note: PreparedNote) -> NDArray[np.float32]:
 
 
 def estimate_life(model: FrameNetwork, notes: list[PreparedNote]) -> NDArray[np.float32]:
-    """Spectra of what the mean leaves over in the steady part of notes; [2, instruments, 2 + K, MODULATION_BANDS].
+    """Spectra of what the mean leaves over in the steady part of notes; [2, instruments, LIFE_CHANNELS,
+    MODULATION_BANDS], of the noise 0.
 
     The first index tells notes without vibrato from notes with: under a vibrato the partials swing by more than the
     mean knows. The median over notes of each band's power, so that a few mislabelled or noisy clips do not count. Pitch
@@ -80,7 +97,7 @@ def estimate_life(model: FrameNetwork, notes: list[PreparedNote]) -> NDArray[np.
         if vibrates:
             powers[1] = np.nan
         collected[note.instrument].append((vibrates, powers))
-    result = np.zeros((2, len(INSTRUMENTS), channels, MODULATION_BANDS), np.float32)
+    result = np.zeros((2, len(INSTRUMENTS), LIFE_CHANNELS, MODULATION_BANDS), np.float32)
     everyone = [powers for group in collected for _, powers in group]
     if not everyone:
         return result
@@ -88,7 +105,8 @@ def estimate_life(model: FrameNetwork, notes: list[PreparedNote]) -> NDArray[np.
     for index, group in enumerate(collected):
         own = _typical([powers for _, powers in group], common)
         for state in (False, True):
-            result[int(state), index] = np.sqrt(_typical([powers for has, powers in group if has == state], own))
+            typical = _typical([powers for has, powers in group if has == state], own)
+            result[int(state), index, :channels] = np.sqrt(typical)
     return result
 
 
@@ -103,13 +121,16 @@ def _typical(powers: list[NDArray[np.floating[Any]]], fallback: NDArray[np.float
     return np.where(np.isfinite(stack).sum(0) >= 8, np.nan_to_num(median), fallback)
 
 
-def calibrate_life(generator: SynthesisGenerator, notes: Sequence[TrainingNote]) -> SynthesisGenerator:
+def calibrate_life(
+    generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most: int = 24, rounds: int = 4
+) -> SynthesisGenerator:
     """The generator with its life scaled, by instrument, vibrato and band, to what recorded single notes show.
 
     Args:
-        generator: with the first estimate.
-        notes: recorded single notes; of each instrument with and without vibrato some dozens are generated. Where
-            fewer than eight tell, those of the family do.
+        generator: with the first estimate; of its noise the life is estimated anew.
+        notes: recorded single notes. Where fewer than eight tell, those of the family do.
+        most: of them that are generated and sounded, of each instrument with and without vibrato.
+        rounds: of comparing and scaling.
     """
     chosen: dict[tuple[int, bool], list[tuple[TrainingNote, Array]]] = {}
     for note in notes:
@@ -117,17 +138,21 @@ def calibrate_life(generator: SynthesisGenerator, notes: Sequence[TrainingNote])
         first, last = facts["onset"] + _SKIPPED_START, facts["offset"] - _SKIPPED_END
         if last - first < _SHORTEST or facts["late_attack"]:
             continue
-        partials = note.frames["knots_db"][first:last, :_PARTIALS].astype(np.float64)
-        partials[:, ~note.frames["known"][first:last, :_PARTIALS].all(0)] = np.nan
-        moved = _movement(note.frames["f0_cents"][first:last].astype(np.float64), partials)
+        span = slice(first, min(last, first + round(_MOST_S * FRAME_RATE)))
+        partials = note.frames["knots_db"][span, :_PARTIALS].astype(np.float64)
+        partials[:, ~note.frames["known"][span, :_PARTIALS].all(0)] = np.nan
+        moved = _movement(note.frames["f0_cents"][span].astype(np.float64), partials,
+                          note.frames["noise_db"][span].astype(np.float64))
         if not vibrates and moved[0, VIBRATO_BAND] > STILL_CENTS**2:
             continue
-        group = chosen.setdefault((INSTRUMENT_IDS[facts["instrument"]], vibrates), [])
-        if len(group) < _MOST:
-            group.append((note, moved))
-    scale = np.ones((2, len(INSTRUMENTS), 2, MODULATION_BANDS))
-    life = generator.life_rms
-    for _ in range(_ROUNDS):
+        chosen.setdefault((INSTRUMENT_IDS[facts["instrument"]], vibrates), []).append((note, moved))
+    for key, group in chosen.items():  # evenly over all of them, not those of the first dynamic or pitch
+        chosen[key] = [group[index] for index in np.unique(np.linspace(0, len(group) - 1, most).astype(int))]
+    life = np.array(generator.life_rms, np.float64)
+    for (instrument, vibrates) in chosen:
+        life[int(vibrates), instrument, 2 + len(KNOTS) :] = NOISE_LIFE_DB
+    scale = np.ones((2, len(INSTRUMENTS), _KINDS, MODULATION_BANDS))
+    for _ in range(rounds):
         current = SynthesisGenerator(generator.network, _scaled(life, scale), generator.noise_edges_hz)
         made = {key: [_movement(*_generated(current, note)) for note, _ in group] for key, group in chosen.items()}
         for (instrument, vibrates), group in chosen.items():
@@ -139,34 +164,76 @@ def calibrate_life(generator: SynthesisGenerator, notes: Sequence[TrainingNote])
                 warnings.simplefilter("ignore", RuntimeWarning)  # a band that no note is long enough for is NaN
                 real = np.nanmedian([moved for key in near for _, moved in chosen[key]], axis=0)
                 ours = np.nanmedian([moved for key in near for moved in made[key]], axis=0)
-            step = np.clip(np.nan_to_num(np.sqrt(real / ours), nan=1.0), *_STEP)
-            step[:, :SLOW] = 1.0
+            given = _given(current.life_rms[int(vibrates), instrument].astype(np.float64))
+            step = np.clip(np.nan_to_num(_step(real, ours, given), nan=1.0), *_STEP)
+            step[:2, :SLOW] = 1.0
+            step[2:, :SLOW] = step[2:, SLOW : SLOW + 1]
             if vibrates:
                 step[0, :LED_BY_VIBRATO] = 1.0
-            scale[int(vibrates), instrument] = np.clip(scale[int(vibrates), instrument] * step, *_TOTAL)
+            moved_by = scale[int(vibrates), instrument] * step
+            moved_by[:2] = np.clip(moved_by[:2], *_TOTAL)
+            moved_by[1, SLOW] = min(moved_by[1, SLOW], 1.0)  # notes swell as slowly: their fluctuation is drawn apart
+            moved_by[2:] = np.clip(moved_by[2:], *_NOISE_TOTAL)
+            scale[int(vibrates), instrument] = moved_by
     return SynthesisGenerator(generator.network, _scaled(life, scale), generator.noise_edges_hz)
 
 
+def _step(real: Array, ours: Array, given: Array) -> Array:
+    """Factor on the rms of life that brings our power of movement to the real one's.
+
+    Ours is a floor, which life does not change, and a share of what life was given. The ratio goes too short a way
+    where there is a floor, the difference where the share is below 1; the longer of the two is taken.
+    """
+    ratio = real / ours
+    difference = np.maximum(1.0 + (real - ours) / np.maximum(given, 1e-6), 1e-3)
+    return np.asarray(np.sqrt(np.where(ratio > 1.0, np.maximum(ratio, difference), np.minimum(ratio, difference))))
+
+
+def _given(rms: Array) -> Array:
+    """Power of life that a generator gives to pitch, a partial and each part of the noise; [_KINDS, B]."""
+    power = rms**2
+    return np.concatenate([power[1:2], power[:1] + np.median(power[2 : 2 + len(KNOTS)], axis=0)[None],
+                           power[2 + len(KNOTS) :]])
+
+
 def _scaled(life: Array, scale: Array) -> Array:
-    """Life [2, I, 2 + K, B] times a scale of pitch and of all else [2, I, 2, B]."""
+    """Life [2, I, LIFE_CHANNELS, B] times a scale of pitch, of level and partials, of noise [2, I, _KINDS, B].
+
+    Slow noise, which is not estimated, gets the density of the band above it.
+    """
     scaled = np.array(life, np.float64)
     scaled[:, :, 1] *= scale[:, :, 0]
     scaled[:, :, 0] *= scale[:, :, 1]
-    scaled[:, :, 2:] *= scale[:, :, 1, None]
+    scaled[:, :, 2 : 2 + len(KNOTS)] *= scale[:, :, 1, None]
+    scaled[:, :, 2 + len(KNOTS) :] *= scale[:, :, 2:]
+    width = np.diff(MODULATION_EDGES_HZ)
+    for band in range(SLOW):
+        scaled[:, :, 2 + len(KNOTS) :, band] = scaled[:, :, 2 + len(KNOTS) :, SLOW] * np.sqrt(width[band] / width[SLOW])
     return scaled.astype(np.float32)
 
 
-def _movement(cents: Array, partials_db: Array) -> Array:
-    """Power of modulation of pitch, and of the partials that are heard (median over them); [2, MODULATION_BANDS]."""
+def _movement(cents: Array, partials_db: Array, noise_db: Array) -> Array:
+    """Power of modulation of pitch, of the partials that are heard (median over them), and of the noise around each
+    of ``NOISE_LIFE_BANDS``; [_KINDS, MODULATION_BANDS]. A parabola is taken away first: a swell is no movement."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         heard = np.nanmedian(partials_db, 0) > np.nanmax(np.nanmedian(partials_db, 0)) - 40.0
-        powers = band_rms(partials_db[:, heard]) ** 2
-        return np.stack([band_rms(cents[:, None])[0] ** 2, np.nanmedian(powers, axis=0)])
+        powers = band_rms(_without_swell(partials_db[:, heard])) ** 2
+        borders = np.concatenate([[0], (NOISE_LIFE_BANDS[1:] + NOISE_LIFE_BANDS[:-1] + 1) // 2])
+        noise = 10.0 * np.log10(np.add.reduceat(10.0 ** (noise_db / 10.0), borders, axis=1))
+        return np.concatenate([band_rms(_without_swell(cents[:, None])) ** 2, np.nanmedian(powers, axis=0)[None],
+                               band_rms(_without_swell(noise)) ** 2])
 
 
-def _generated(generator: SynthesisGenerator, note: TrainingNote) -> tuple[Array, Array]:
-    """(f0 in cents, partials in dB) of a generated note in the part of it that the recording is measured in."""
+def _without_swell(series: Array) -> Array:
+    """Columns less the parabola that fits each best; [T, C]."""
+    time = np.linspace(-1.0, 1.0, len(series))
+    basis = np.stack([np.ones(len(series)), time, time**2], axis=1)
+    return np.asarray(series - basis @ np.linalg.lstsq(basis, series, rcond=None)[0])
+
+
+def _generated(generator: SynthesisGenerator, note: TrainingNote) -> tuple[Array, Array, Array]:
+    """(f0 in cents, partials in dB, noise in dB) as analysed in a generated note, where the recording is measured."""
     facts = note.facts
     made = Note(id=facts["item"], onset=1.0, duration=facts["seconds"], pitch=facts["pitch"])
     planned = PlannedNote(note=made, onset=1.0, offset=1.0 + facts["seconds"], previous=None, following=None,
@@ -174,11 +241,14 @@ def _generated(generator: SynthesisGenerator, note: TrainingNote) -> tuple[Array
     expression = replace(note.expression, timing_s=0.0, length_ratio=1.0)
     segment = generator.segment(facts["instrument"], Chain(id=made.id, voice=0, notes=(planned,)),
                                 {made.id: expression}, seed=0)
+    _, audio = render_segment(segment, noise_edges_hz=generator.noise_edges_hz, sample_rate=ANALYSIS_RATE, seed=0)
     start = round((made.onset - segment.start_s) * FRAME_RATE)
-    span = slice(start + _SKIPPED_START, start + facts["offset"] - facts["onset"] - _SKIPPED_END)
-    partials = segment.amplitude_db[span, None] + 20.0 * np.log10(
-        np.maximum(segment.harmonics[span, :_PARTIALS].astype(np.float64), 1e-9))
-    cents = 1200.0 * np.log2(segment.f0_hz[span].astype(np.float64) / 440.0)
+    length = min(facts["offset"] - facts["onset"] - _SKIPPED_END - _SKIPPED_START, round(_MOST_S * FRAME_RATE))
+    first = start + _SKIPPED_START
+    sounding = audio[: round((first + length + _SKIPPED_END) / FRAME_RATE * ANALYSIS_RATE)].astype(np.float64)
+    heard = analyse_note(sounding, facts["pitch"], max_partials=_PARTIALS)
+    span = slice(first, first + length)
+    partials = 20.0 * np.log10(np.maximum(heard.partials[span], 1e-9))
     if partials.shape[1] < _PARTIALS:
         partials = np.pad(partials, ((0, 0), (0, _PARTIALS - partials.shape[1])), constant_values=np.nan)
-    return cents, partials
+    return 1200.0 * np.log2(heard.f0_hz[span] / 440.0), partials, heard.noise_db[span]

@@ -57,15 +57,46 @@ from mididdsp.training.recipes import device, fixed_part, loop_settings, save_co
 CHECKPOINT = "checkpoint"
 """Folder of the checkpoint in the folder of the run."""
 
-_MASK_KINDS = ("cells", "frames", "stretch")
-_MASK_SHARES = (0.4, 0.4, 0.2)
-_ALL_VOICES_SHARE = 0.6
-"""How often cells of every voice may be open; else some voices are given throughout, as in harmonising a melody."""
 _KEY_SHARE = 0.4
 """How often the key is shown."""
+_FEW = 0.3
+"""Largest share of a piece's steps that are open where few are."""
 _VALID_BATCHES = 8
 
 _MADE_UP_CARD = {"name": "Random walks in voices, made up by the recipe"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskShares:
+    """How often the pieces of a batch are open in which way; shares from 0 to 1.
+
+    A known cell that is held says what its neighbour is, so that a network which always sees onsets learns little about
+    open cells between known ones. Sampling and likelihoods show it pitches without onsets.
+
+    Attributes:
+        frames: open whole steps, some of them partly, as in the test protocol.
+        stretch: all from one step to another is open; what remains are masks of cells, any number of them as likely
+            (Coconet's).
+        few: of the masks of frames, those that open few steps; the others open any number.
+        all_voices: cells of every voice may be open; else some voices are given throughout, as under a melody.
+        pitches_only: known cells show pitches but no onsets.
+        onsets_only: all pitches are known and the open cells' onsets are not, as when onsets are drawn.
+    """
+
+    frames: float = 0.6
+    stretch: float = 0.15
+    few: float = 0.5
+    all_voices: float = 0.75
+    pitches_only: float = 0.6
+    onsets_only: float = 0.1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not 0.0 <= getattr(self, field.name) <= 1.0:
+                raise TrainingError(f"masks.{field.name} is {getattr(self, field.name)}; it must be from 0 to 1")
+        for one, other in (("frames", "stretch"), ("pitches_only", "onsets_only")):
+            if getattr(self, one) + getattr(self, other) > 1.0:
+                raise TrainingError(f"masks.{one} and masks.{other} are more than 1 together")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +122,7 @@ def run(config: Mapping[str, Any]) -> Path:
     The run's folder gets state, log, curve and ``config.json``; the checkpoint is in its folder ``checkpoint``.
     """
     out, settings = Path(config["out"]), loop_settings(config)
-    model_config = prior_config(config["model"])
+    model_config, masks = prior_config(config["model"]), MaskShares(**config["masks"])
     corpus = _corpus(config, model_config)
     chorales = _dataset(config, corpus)
     of = {split: [one.grid for one in chorales if one.split == split] for split in ("train", "valid", "test")}
@@ -110,7 +141,7 @@ def run(config: Mapping[str, Any]) -> Path:
     def batch_at(step: int, split: str = "train") -> MaskedBatch:
         random = keyed_generator(settings.seed, "notes", "batch" if split == "train" else split, str(step))
         return masked_batch(of[split], model_config, random, size=config["batch"], crop=config["crop"], ranges=ranges,
-                            keys=keys[split])
+                            keys=keys[split], masks=masks)
 
     def validate(model: nn.Module) -> dict[str, float]:
         batches = [batch_at(number, "valid") for number in range(_VALID_BATCHES)]
@@ -159,6 +190,7 @@ def masked_batch(
     crop: int,
     ranges: Sequence[tuple[int, int]],
     keys: Sequence[Key | None] | None = None,
+    masks: MaskShares | None = None,
 ) -> MaskedBatch:
     """Random crops, transposed within the voices' ranges, with random cells, frames or voices open.
 
@@ -170,7 +202,9 @@ def masked_batch(
         crop: sixteenths of a crop; shorter pieces are padded.
         ranges: lowest and highest MIDI number of each voice.
         keys: of the pieces; found where not given.
+        masks: what is open; as the shipped recipe has it where not given.
     """
+    masks = MaskShares() if masks is None else masks
     keys = [find_key(grid.pitch) for grid in grids] if keys is None else keys
     weights = np.array([grid.steps for grid in grids], np.float64)
     shape = (size, config.voices, crop)
@@ -199,11 +233,10 @@ def masked_batch(
         if random.random() < _KEY_SHARE:
             key[row] = key_class(_transposed(keys[chosen], up))
         inside[row, to] = True
-        opened = _mask(config.voices, count, random)
-        # Onsets are drawn after the pitches: then all pitches are known and the open cells' onsets are not.
+        given = _mask(config.voices, count, random, masks)
         kind = random.random()
-        shown = opened if kind < 0.6 or kind > 0.85 else np.zeros_like(opened)
-        known[row, :, to] = opened if kind <= 0.85 else True
+        shown = given if kind >= masks.pitches_only else np.zeros_like(given)
+        known[row, :, to] = given if kind <= 1.0 - masks.onsets_only else True
         onset_known[row, :, to] = shown
     there = inside[:, None, :]
     return MaskedBatch(
@@ -338,21 +371,17 @@ def _transposed(key: Key | None, semitones: int) -> Key | None:
     return None if key is None else key_of_shift(wrapped(key.shift + semitones), key.mode)
 
 
-def _mask(voices: int, steps: int, random: np.random.Generator) -> NDArray[np.bool_]:
-    """Known cells, bool [V, T]; at least one is open.
-
-    ``cells`` opens any number of cells, each as likely (Coconet's masks); ``frames`` opens whole steps, some of them
-    partly, as its test protocol does; ``stretch`` opens all from one step to another. Often that is done to some of
-    the voices only and the others are given, as in harmonising and infilling.
-    """
-    kind = random.choice(_MASK_KINDS, p=_MASK_SHARES)
-    count = voices if random.random() < _ALL_VOICES_SHARE else int(random.integers(1, voices + 1))
+def _mask(voices: int, steps: int, random: np.random.Generator, masks: MaskShares) -> NDArray[np.bool_]:
+    """Known cells, bool [V, T]; at least one is open."""
+    kind = random.random()
+    count = voices if random.random() < masks.all_voices else int(random.integers(1, voices + 1))
     known = np.ones((count, steps), bool)
-    if kind == "cells":
+    if kind >= masks.frames + masks.stretch:
         opened = random.permutation(count * steps)[: random.integers(1, count * steps + 1)]
         known.reshape(-1)[opened] = False
-    elif kind == "frames":
-        opened = random.permutation(steps)[: random.integers(1, steps + 1)]
+    elif kind < masks.frames:
+        most = max(1, round(_FEW * steps)) if random.random() < masks.few else steps
+        opened = random.permutation(steps)[: random.integers(1, most + 1)]
         known[:, opened] = False
         # A quarter of the open steps show some of their voices.
         partly = opened[random.random(len(opened)) < 0.25]

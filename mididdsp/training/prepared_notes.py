@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mididdsp.data.notes_dataset import TrainingNote
-from mididdsp.expression.analysis import smoothed
+from mididdsp.note_lines import smoothed
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis.generator import (
     INSTRUMENT_IDS,
@@ -143,7 +143,7 @@ class Batches:
             note = self.notes[self.groups[group][random.integers(len(self.groups[group]))]]
             chosen = choose_frames(note, FRAMES_PER_NOTE, random)
             seen = note.features.copy()
-            seen[2:10] += random.normal(0.0, 0.1, 8).astype(np.float32)  # measured values are not exact
+            seen[2:10] += random.normal(0.0, 0.15, 8).astype(np.float32)  # measured values are not exact
             parts.append((seen, note.instrument, rows(note, chosen), note.target[chosen], note.weight[chosen]))
         features, instruments, frames, targets, weights = zip(*parts)
         return (torch.from_numpy(np.stack(features)), torch.tensor(instruments), torch.from_numpy(np.stack(frames)),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PRIMARY = "train"
 """Name of the file that a level's configuration begins with."""
 
-_PATH_KEYS = ("data", "out", "start", "recordings", "corpus")
+_PATH_KEYS = ("data", "out", "start", "recordings", "corpus", "sound")
 _QUOTES = "'\""
 _MAY_DIFFER = ("out", "steps", "minutes", "threads", "device", "command", "quiet")
 """Keys that may change when a run is continued."""

@@ -18,12 +18,14 @@ from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.generator import (
+    INSTRUMENT_IDS,
     OUTPUT_SCALE,
     FrameNetwork,
     SynthesisConfig,
     SynthesisGenerator,
 )
 from mididdsp.synthesis.knots import KNOTS
+from mididdsp.training.colours import filled_in, taught_semitones
 from mididdsp.training.life import calibrate_life, estimate_life
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
 from mididdsp.training.prepared_notes import Batches, prepare_note
@@ -80,6 +82,10 @@ def run(config: Mapping[str, Any]) -> Path:
     result = train(network, Batches(prepared["train"], seed=settings.seed, size=config["batch"]), loss, settings, out,
                    validate=validate, recipe=fixed_part(config), quiet=config["quiet"])
     network.cpu()
+    network.colour.weight.data.copy_(filled_in(network.colour.weight, taught_semitones(
+        [INSTRUMENT_IDS[note.facts["instrument"]] for note in notes["train"]],
+        [note.facts["pitch"] for note in notes["train"]],
+        count=len(INSTRUMENTS), semitones=len(network.colour.weight) // len(INSTRUMENTS))))
     generator = SynthesisGenerator(network, estimate_life(network, prepared["train"]), NOISE_EDGES_HZ)
     if not config["made_up"]:
         generator = calibrate_life(generator, [note for note in notes["train"] if "gap_after" not in note.facts])

@@ -10,18 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mididdsp.expression.analysis import (
+from mididdsp.expression.analysis import measure_note, sounding_span
+from mididdsp.expression.types import ATTRIBUTES, NoteExpression
+from mididdsp.note_lines import (
     ATTACK_FRAMES,
     attack_time,
     crossing_time,
     find_vibrato,
     frame_level_db,
-    measure_note,
     release_time,
     smoothed,
-    sounding_span,
 )
-from mididdsp.expression.types import ATTRIBUTES, NoteExpression
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
 Array = NDArray[np.float64]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import performances
 
+from mididdsp.expression.articulation import HELD_FLUCTUATION_DB
 from mididdsp.expression.changes import changes
 from mididdsp.expression.edit import Selection, select
 from mididdsp.expression.quantities import EditError
@@ -143,7 +144,10 @@ def test_a_level_ramp_goes_through_the_notes_and_inside_them() -> None:
 
 def test_a_crescendo_leaves_levels_and_draws_over_the_notes() -> None:
     after = piece().select(part="Violin I", bars=1).edit("crescendo")
-    assert after.expressions == piece().expressions
+    steady = {name: replace(note, fluctuation_db=after.expressions[name].fluctuation_db)
+              for name, note in piece().expressions.items()}
+    assert after.expressions == steady
+    assert after.expressions["b"].fluctuation_db == HELD_FLUCTUATION_DB  # a held note moves by its line alone
     assert [(curve.note_id, curve.values) for curve in after.curves] == [("a", (0.0, 3.0)), ("b", (3.0, 6.0))]
     assert piece().select(notes="a").edit("diminuendo(9dB)").curves[0].values == (0.0, -9.0)
     assert after.edit("curves=none").curves == ()

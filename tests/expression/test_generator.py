@@ -25,6 +25,7 @@ from mididdsp.expression.generator import (
     RELEASE_UNDER_S,
     SCALES,
     SHORTEST_VIBRATO_S,
+    SPREAD_IN_COMPANY,
     TOUCHING_S,
     ExpressionConfig,
     ExpressionGenerator,
@@ -160,6 +161,25 @@ def test_draws_are_standard_and_neighbours_alike() -> None:
             wanted = float((weights[lag:] * weights[:-lag]).sum()) if lag < 5 else 0.0
             # of the four own draws fewer values are averaged
             assert np.mean((moods[lag:] * moods[:-lag])[:, members]) == pytest.approx(wanted, abs=0.08)
+
+
+def test_what_is_narrowed_does_not_narrow_what_varies_with_it() -> None:
+    """Tuning goes together with the level, whose spread is cut inside a phrase; its own is drawn in full."""
+    made, plan = generator(), melody(600)
+    with torch.no_grad():
+        made.network.factor.weight.zero_()
+        made.network.factor.bias.zero_()
+        rows, columns = torch.tril_indices(COUNT, COUNT)
+        level, tuning = ATTRIBUTES.index("level_db"), ATTRIBUTES.index("tuning_cents")
+        made.network.factor.bias[(rows == tuning) & (columns == level)] = 2.0
+    planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
+    _, factor, _ = made._distribution("flute", planned["n8"], planned)
+    drawn, means = (made.express(plan, seed=4, temperature=temperature) for temperature in (1.0, 0.0))
+    for name, share in (("tuning_cents", 1.0), ("level_db", SPREAD_IN_COMPANY["level_db"])):
+        spread = np.std([getattr(drawn[key], name) - getattr(means[key], name) for key in drawn])
+        wanted = share * SCALES[name].spread * np.linalg.norm(factor[ATTRIBUTES.index(name)])
+        # 600 correlated notes: a standard error of 6 %; draws beyond 2.5 sigma are clipped
+        assert spread == pytest.approx(wanted, rel=0.2), name
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

@@ -135,7 +135,7 @@ def test_a_table_of_the_original_is_a_hands_work(tmp_path: Path) -> None:
     for column, value in (("volume", 0.8), ("vol_fluc", 0.25), ("vibrato", 0.3), ("brightness", 0.4), ("attack", 0.5),
                           ("vol_peak_pos", 0.6)):
         name = PAPER_COLUMNS[column]
-        asked = from_paper(name, value, first.level_db)
+        asked = from_paper(name, value, first.level_db, PART.instrument)
         assert getattr(first, PAPER[name].attribute) == pytest.approx(asked)
     assert (second.vibrato_cents, second.vibrato_rate_hz) == (0.0, None)
     assert result.performance.origins["a"]["level_db"] == "hand"

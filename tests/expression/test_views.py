@@ -20,6 +20,7 @@ from mididdsp.expression.views import (
     quantity_to_paper,
     to_paper,
 )
+from mididdsp.instruments import INSTRUMENTS
 
 
 @pytest.mark.parametrize(("name", "quantity", "value"), [
@@ -53,10 +54,11 @@ def test_a_sinusoid_over_the_whole_note_has_the_vibrato_the_original_finds() -> 
     assert found["volume"] == pytest.approx(1.0)
 
 
-@given(name=st.sampled_from(sorted(PAPER)), value=st.floats(0.2, 0.9), level=st.floats(-50.0, -10.0))
-def test_there_and_back(name: str, value: float, level: float) -> None:
+@given(name=st.sampled_from(sorted(PAPER)), value=st.floats(0.2, 0.9), level=st.floats(-50.0, -10.0),
+       instrument=st.sampled_from([None, *INSTRUMENTS]))
+def test_there_and_back(name: str, value: float, level: float, instrument: str | None) -> None:
     attribute = PAPER[name].attribute
-    asked = from_paper(name, value, level)
+    asked = from_paper(name, value, level, instrument)
     low, high, _ = ATTRIBUTE_RANGES[attribute]
     assert low <= asked <= high
     note = NoteExpression(**({
@@ -64,7 +66,12 @@ def test_there_and_back(name: str, value: float, level: float) -> None:
         "attack_s": 0.05, "release_s": 0.1, "vibrato_cents": 5.0, "vibrato_rate_hz": 5.0, "vibrato_delay_s": 0.1,
         "tuning_cents": 0.0, "timing_s": 0.0, "length_ratio": 1.0, "glide_s": None} | {attribute: asked}))
     if low < asked < high:
-        assert to_paper(name, note) == pytest.approx(value)
+        assert to_paper(name, note, instrument) == pytest.approx(value)
+
+
+def test_an_attack_says_its_noise_by_the_colour_of_its_instrument() -> None:
+    dark, bright, unknown = (from_paper("attack", 0.6, -26.0, name) for name in ("tuba", "clarinet", None))
+    assert dark > unknown > bright, "the same mean over bands is more power where few of them hold it"
 
 
 def test_every_scale_rises_with_its_attribute() -> None:

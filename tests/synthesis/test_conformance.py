@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mididdsp.note_lines import attack_time
 from mididdsp.synthesis import conformance
 from mididdsp.synthesis.conformance import NoteClock
 from mididdsp.units import FRAME_RATE
@@ -86,6 +87,22 @@ def test_an_attack_in_about_its_time_is_left_alone() -> None:
     assert np.array_equal(before[0], after[0])
 
 
+@pytest.mark.parametrize("attack_s", [0.03, 0.1])
+@pytest.mark.parametrize("noise_db", [-60.0, -30.0, -12.0])
+@pytest.mark.parametrize("top", [0.0, 4.0])
+def test_onset_attack_and_its_noise_are_right_together(attack_s: float, noise_db: float, top: float) -> None:
+    level, noise = line(attack=40)
+    level[BEGIN : BEGIN + 8] -= 6.0  # late: at its onset it is softer than 25 dB below its top
+    level[BEGIN + 150 : BEGIN + 200] += top
+    level, noise = conformance.begun(level, noise, BEGIN, END, attack_s, noise_db)
+    heard = total(level, noise)
+    body = conformance.body_level(level, noise, BEGIN, END)
+    early = 10 * np.log10((10 ** (noise[BEGIN : BEGIN + 10] / 10)).sum(1).mean())
+    assert early - body == pytest.approx(noise_db, abs=0.2)  # the last of the turns moves the body by so much
+    assert attack_time(heard[BEGIN:END], body) == pytest.approx(attack_s, abs=0.01)
+    assert np.argmax(heard >= heard.max() - 25.0) == BEGIN
+
+
 @pytest.mark.parametrize("stop", [150, 300, 396])
 def test_a_note_is_held_to_its_end(stop: int) -> None:
     level, noise = line(stop=stop)
@@ -140,7 +157,9 @@ class TestTheClock:
         level, noise = line(attack=43)  # 10 to 90 %: 33 frames
         clock = NoteClock.of(level, noise, BEGIN, END, asked)
         assert clock is not None
-        assert clock.asked[1] / clock.told[1] == pytest.approx(stretch, rel=0.05)
+        assert clock.asked[1] == clock.told[1], "what sounds before the tenth stays when it is"
+        slower = (clock.asked[2] - clock.asked[1]) / (clock.told[2] - clock.told[1])
+        assert slower == pytest.approx(stretch, rel=0.05)
         assert clock(np.array([COUNT / FRAME_RATE]))[0] == pytest.approx(COUNT / FRAME_RATE)
         assert (np.diff(clock(np.linspace(-0.1, 2.0, 300))) > 0).all()
 

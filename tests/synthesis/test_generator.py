@@ -22,9 +22,10 @@ from strategies import parts as any_parts
 from torch import Tensor
 
 from mididdsp.checkpoints import load_checkpoint, save_checkpoint
-from mididdsp.expression.analysis import find_vibrato, measure_note
+from mididdsp.expression.analysis import measure_note
 from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
+from mididdsp.note_lines import find_vibrato
 from mididdsp.notes.types import Note, Part, PartPlan
 from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import CONTENT_HZ, NOISE_EDGES_HZ
@@ -242,8 +243,9 @@ def test_joined_notes_share_a_segment_without_a_new_attack(kind: str) -> None:
     for joint, before, after in ((1.5, 62.0, 65.0), (2.0, 65.0, 58.0)):
         middle = round((joint - segment.start_s) * FRAME_RATE)
         around = level[middle - 25 : middle + 25]
-        if kind == "player":  # who knows of no joints and plays on
-            assert around.max() - around.min() < 3.0
+        if kind == "player":  # who knows of no joints and plays on: a slur hardly dips, and that where it joins
+            assert 0.3 < around.max() - around.min() < 3.0
+            assert abs(int(np.argmin(around)) - 25) <= 4
         # There is no onset: the sound stays far over the 25 dB at which one begins.
         assert around.min() > level.max() - 12.0
         # The pitch goes from one note to the other: within 3 cents 60 ms away, half-way at the joint.

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mididdsp.expression.analysis import find_vibrato
 from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
+from mididdsp.note_lines import find_vibrato
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis.vibrato import BEGUN, swing
 from mididdsp.units import FRAME_RATE
@@ -107,3 +107,18 @@ def test_no_vibrato_is_silent_whatever_its_shape() -> None:
     cents, turned = swing(still, SINCE, SECONDS, "strings", keyed_generator(1, "n", "life"), 1.0)
     assert not cents.any()
     assert not turned.any()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("delay", [0.1, 0.25, 0.45])
+@pytest.mark.parametrize("rate", [4.8, 6.5])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_vibrato_begins_at_the_centre_when_it_was_asked_to(
+    family: str, delay: float, rate: float, seed: int
+) -> None:
+    asked = replace(SWINGING, vibrato_delay_s=delay, vibrato_rate_hz=rate)
+    cents, _ = swing(asked, SINCE, SECONDS, family, keyed_generator(seed, "note", "life"), 1.0)
+    first = SINCE[np.argmax(np.abs(cents) >= 0.5 * 40.0)]
+    # a player's first swing is at its most a quarter of a cycle after the delay; half of that is reached before
+    assert delay < first < delay + 0.26 / rate
+    assert np.abs(cents[delay - 0.2 / rate > SINCE]).max() < 1.0

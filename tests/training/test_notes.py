@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mididdsp.checkpoints import load_checkpoint
+from mididdsp.checkpoints import load_checkpoint, read_card, resolve, shipped_names
 from mididdsp.notes.generator import FERMATA_UNKNOWN, ONSET_UNKNOWN, GridBatch, NoteNet, NotePrior, PriorConfig
 from mididdsp.notes.grid import REST
 from mididdsp.random import keyed_generator
 from mididdsp.training.loop import TrainingError
-from mididdsp.training.notes import MaskedBatch, evaluate, loss, made_up_chorales, masked_batch, voice_ranges
-from mididdsp.training.recipes import train
+from mididdsp.training.notes import (
+    MaskedBatch,
+    MaskShares,
+    evaluate,
+    loss,
+    made_up_chorales,
+    masked_batch,
+    voice_ranges,
+)
+from mididdsp.training.recipes import compose, fixed_part, train
 
 CONFIG = PriorConfig(channels=(4, 6), blocks=(1, 1))
 GRIDS = [one.grid for one in made_up_chorales(8, 48)]
@@ -48,6 +57,39 @@ def test_batches_are_legal(crop: int) -> None:
         # Every piece has something to say about pitch or about onsets.
         assert (made.rated | (made.seen.onset == ONSET_UNKNOWN)).flatten(1).any(1).all()
         assert (made.seen.fermata[~made.seen.inside] == FERMATA_UNKNOWN).all()
+
+
+def masked(shares: MaskShares, step: int) -> MaskedBatch:
+    return masked_batch(GRIDS, CONFIG, keyed_generator(0, str(step)), size=6, crop=40, ranges=RANGES, masks=shares)
+
+
+def test_masks_are_those_that_are_asked_for() -> None:
+    """One kind at a time, every piece of many batches."""
+    plain = {"all_voices": 1.0, "pitches_only": 0.0, "onsets_only": 0.0}
+    for step in range(20):
+        made = masked(MaskShares(frames=0.0, stretch=1.0, **plain), step)
+        open_steps = made.rated.any(1)
+        assert (made.rated.sum(1)[open_steps] == 4).all()  # whole steps
+        for row in open_steps.int():
+            assert int(row.diff().abs().sum()) <= 2  # in one stretch
+        assert (made.seen.onset[made.seen.known] != ONSET_UNKNOWN).all()
+        few = masked(MaskShares(frames=1.0, stretch=0.0, few=1.0, **plain), step)
+        assert (few.rated.any(1).sum(1) <= 12).all()  # three in ten of 40 steps
+        bare = masked(MaskShares(pitches_only=1.0, onsets_only=0.0), step)
+        assert (bare.seen.onset == ONSET_UNKNOWN).all()
+        onsets = masked(MaskShares(pitches_only=0.0, onsets_only=1.0), step)
+        assert not onsets.rated.any()
+        assert onsets.onset_rated.any()
+
+
+@pytest.mark.parametrize(("shares", "says"), [
+    ({"frames": 1.2}, r"masks\.frames is 1\.2; it must be from 0 to 1"),
+    ({"frames": 0.8, "stretch": 0.3}, "masks.frames and masks.stretch are more than 1 together"),
+    ({"pitches_only": 0.95}, "masks.pitches_only and masks.onsets_only are more than 1 together"),
+])
+def test_shares_of_masks_must_add_up(shares: dict[str, float], says: str) -> None:
+    with pytest.raises(TrainingError, match=says):
+        MaskShares(**shares)
 
 
 def test_transposition_moves_all_voices_alike() -> None:
@@ -124,3 +166,17 @@ def test_the_corpus_and_the_number_of_voices_are_settings(corpus: str, voices: i
 def test_a_corpus_that_does_not_fit_is_one_sentence(word: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=said):
         train("notes", ["recipe=debug", *word.split(), f"data={tmp_path}"], out=tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_names() if name.split("-")[0] == "notes"])
+def test_the_recipe_on_a_shipped_card_gives_the_settings_on_it(name: str) -> None:
+    """The last stage is the one that made the weights; those before it are commands that exist."""
+    card = read_card(resolve(name), level="notes")
+    for stage in card["recipe"].split(" && "):
+        words = shlex.split(stage)
+        assert words[:3] == ["mididdsp", "train", "notes"]
+        settings = fixed_part(compose("notes", words[3:]))
+        MaskShares(**settings["masks"])
+    told = {key: value for key, value in card["settings"].items() if not key.startswith("test_")}
+    assert {key: value for key, value in settings.items() if not key.startswith("test_")} == told
+    assert card["model"] == settings["model"]

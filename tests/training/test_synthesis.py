@@ -21,6 +21,7 @@ from mididdsp.random import keyed_generator
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.generator import (
     FRAME_FEATURES,
+    LIFE_CHANNELS,
     NOISE_CENTRES,
     NOTE_FEATURES,
     OUTPUT_SCALE,
@@ -161,7 +162,7 @@ def test_life_is_what_the_mean_leaves_over() -> None:
         frames = {**note.note.frames, "known": np.ones((220, len(KNOTS)), bool)}
         prepared.append(replace(note, target=mean, instrument=0, note=replace(note.note, frames=frames)))
     life = estimate_life(model, prepared)
-    assert life.shape == (2, len(INSTRUMENTS), 2 + len(KNOTS), MODULATION_BANDS)
+    assert life.shape == (2, len(INSTRUMENTS), LIFE_CHANNELS, MODULATION_BANDS)
     assert np.isfinite(life).all()
     # 11 Hz lies in the band from 8 to 16 Hz.
     assert life[1, 0, 0, 4] == pytest.approx(2.0, rel=0.1)
