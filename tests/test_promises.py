@@ -480,3 +480,21 @@ def test_u13_d19_the_input_is_left_as_it_was(tmp_path: Path) -> None:
         words += ["--checkpoint", str(path)]
     assert cli.run(words) == 0
     assert (midi.read_bytes(), midi.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("seconds", [0.004, 0.012, 0.03, 0.08])
+def test_the_shortest_notes_are_no_louder_than_asked(seconds: float) -> None:
+    """A note shorter than its attack has no body to speak of: nothing is to be made louder for that."""
+    performer = shipped()
+    for name, instrument in INSTRUMENTS.items():
+        middle = float((instrument.low + instrument.high) // 2)
+        notes = tuple(
+            Note(id=f"{name}{at}", onset=0.5 + 0.2 * at, duration=seconds, pitch=middle + at, velocity=velocity)
+            for at, velocity in enumerate((40, 80, 126)))
+        performance = performer.perform(Score(parts=(Part(name="A", instrument=name, notes=notes),)), seed=1)
+        for segment in next(iter(performer.synthesize(performance))).segments:
+            partials = 10 ** (segment.amplitude_db[:, None] / 10) * segment.harmonics.astype(np.float64) ** 2 / 2.0
+            power = partials.sum(1) + (10 ** (segment.noise_db.astype(np.float64) / 10)).sum(1)
+            # the body's mean is what is asked; its loudest frame, or the ring after it, may lie some dB above
+            loudest = 10.0 * np.log10(power.max()) - performance.expressions[segment.note_ids[0]].level_db
+            assert loudest < 15.0, f"{name}, {segment.note_ids[0]}: {loudest:.0f} dB above its level"

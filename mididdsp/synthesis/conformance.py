@@ -344,7 +344,9 @@ def spoken(
         reference = min(body_level(level, noise, begin, end), float(inside.max()))
         risen = int(np.argmax(inside >= reference - 0.915))
         begun = int(np.argmax(inside >= reference - 20.0))
-        late, early = risen > begun + count, risen < begun + int(EARLY_SHARE * count)
+        late = risen > begun + count
+        # what is shorter than twice its attack has no body to be held below
+        early = 2 * count <= end - begin and risen < begun + int(EARLY_SHARE * count)
         if not late and not early:
             break
         first = begin + begun
