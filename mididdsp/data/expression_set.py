@@ -66,6 +66,7 @@ GLIDE_S = {
 
 TIMING_SD_S = 0.003
 DETACHED_GAP_S = 0.02
+
 SHAPE_ATTRIBUTES = ("attack_s", "fluctuation_db", "peak_position")
 SHAPE_SHARE = 0.25
 """How a note's level moves among others is taken from phrases in the first place; single notes with made-up neighbours
@@ -82,7 +83,6 @@ VIBRATO_LOG_SD, VIBRATO_RATE_SD_HZ = 0.4, 0.5
 VIBRATO_DELAY_LOG_SD = 0.55
 VIOLIN_DELAY_LOG_SD = 0.9
 """10 to 90 % of the delays of 22 violinists span 0.4 s; of the others only medians are known."""
-
 
 FULL_VIBRATO_S = 0.5
 """From this length on notes vibrate as often as they ever do."""
