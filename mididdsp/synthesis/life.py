@@ -1,8 +1,8 @@
 """Life: the micro-variation of level, pitch, partials and noise that a player's sound has, as coloured noise.
 
 A channel's variation is described by its rms in bands of modulation frequency; it is drawn as Gaussian noise with that
-spectrum, keyed by the note. Channels: common level (dB), fundamental (cents), each knot of the partials (dB), then groups
-of noise bands (dB).
+spectrum, keyed by the note. Channels: common level (dB), fundamental (cents), each knot of the partials (dB), then
+groups of noise bands (dB).
 """
 
 from __future__ import annotations
