@@ -146,7 +146,10 @@ def own_clips(data: Path, split: str, each: int, only: str | None = None) -> Ite
 
 
 def table(title: str, others: Sequence[str], names: Sequence[str], found: Sequence[Row]) -> None:
-    """A line a clip and the mean, first of the whole clips, then of their second halves with colours."""
+    """A line a clip and the mean, first of the whole clips, then of their second halves with colours.
+
+    The last of ``others`` is what the parameters could say at best; the means are shown over its mean too.
+    """
     print(f"\n{title}")
     coloured = [f"{name} coloured" for name in names]
     for which, what, heads in (
@@ -158,7 +161,9 @@ def table(title: str, others: Sequence[str], names: Sequence[str], found: Sequen
         for row in found:
             print(f"| {row[0].name[:44]} | {' | '.join(f'{value:.2f}' for value in row[which])} |")
         means = np.mean([row[which] for row in found], axis=0)
-        print(f"| mean | {' | '.join(f'{value:.2f}' for value in means)} |", flush=True)
+        print(f"| mean | {' | '.join(f'{value:.2f}' for value in means)} |")
+        best = means[len(others) - 1]
+        print(f"| mean over analysed | {' | '.join(f'{value / best:.2f}' for value in means)} |", flush=True)
 
 
 def streamed(autoencoder: Autoencoder, instrument: str) -> tuple[float, float]:

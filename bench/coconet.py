@@ -1,6 +1,6 @@
 """The baseline of the prior over notes: a Coconet of 170,000 parameters, trained on the same chorales.
 
-    python -m bench.coconet DATA OUT [--steps 10000] [--split tune|published]
+    python -m bench.coconet DATA OUT [--steps 10000] [--split tune|published] [--start FILE]
 
 Coconet (Huang et al. 2017, "Counterpoint by convolution") sees the voices as channels of a picture of time and pitch:
 twenty convolutions of 3 x 3 with 32 channels, batch normalisation, a skip over every two. Masks are its own: any number
@@ -109,8 +109,11 @@ def settings(steps: int) -> LoopSettings:
     )
 
 
-def fit(data: Path, out: Path, steps: int, split: str = "tune") -> None:
-    """Train, or go on where the run in the folder ``out`` stopped; it gets the kept weights (``WEIGHTS_FILE``)."""
+def fit(data: Path, out: Path, steps: int, split: str = "tune", start: Path | None = None) -> None:
+    """Train, or go on where the run in the folder ``out`` stopped; it gets the kept weights (``WEIGHTS_FILE``).
+
+    With ``start`` it is a further stage from weights of an earlier one, with crops of its own: ours has stages too.
+    """
     import safetensors.torch
 
     chorales = load_chorales(data)
@@ -119,9 +122,12 @@ def fit(data: Path, out: Path, steps: int, split: str = "tune") -> None:
     of = {split: [one.grid for one in chorales if one.split == split] for split in ("train", "valid")}
     torch.manual_seed(0)
     net = Coconet()
+    if start is not None:
+        net.load_state_dict(safetensors.torch.load_file(start))
+    stage = 0 if start is None else 3
 
     def batch_at(step: int) -> tuple[Tensor, Tensor, Tensor]:
-        return crops(of["train"], np.random.default_rng([0, step]))
+        return crops(of["train"], np.random.default_rng([stage, step]))
 
     def terms(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         return {"loss": loss(model, *batch, half=True)}
@@ -205,9 +211,10 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder of the run, continued where there is one already")
     parser.add_argument("--steps", type=int, default=10_000, help="40 minutes of one core by default, as ours had")
     parser.add_argument("--split", choices=SPLITTINGS, default="tune")
+    parser.add_argument("--start", type=Path, help="weights of an earlier stage; from nothing by default")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    fit(arguments.data, arguments.out, arguments.steps, arguments.split)
+    fit(arguments.data, arguments.out, arguments.steps, arguments.split, arguments.start)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The figures of the prior over notes.
 
-    python -m bench.compose CHORALES [--coconet FILE] [--checkpoint FOLDER] [--split tune|published]
+    python -m bench.compose CHORALES [--coconet FILE]... [--checkpoint FOLDER] [--split tune|published]
                             [--only nll,harmony,sampling,time] [--json FILE]
 
 ``CHORALES`` is the folder that ``mididdsp train notes`` made (``chorales.npz``); all figures are of its held-out part,
@@ -15,13 +15,17 @@ what is chosen is chosen on its validation part. A *frame* is a sixteenth of fou
   parallels per 1000 pairs of voices that move together, crossing and wide spacing, beside Bach and the baselines.
 * ``sampling``: the same for Gibbs sampling and for unmasking with few and many passes, and what the other model thinks
   of it; of the validation part, because it decides what is the default.
-* ``time``: seconds for 16 bars of 4/4.
+* ``time``: seconds for 16 bars of 4/4, in Python and by the command as a user runs it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +41,7 @@ from mididdsp.notes.compose import harmonize
 from mididdsp.notes.generator import NotePrior, PriorConfig, pitch_classes
 from mididdsp.notes.grid import REST, NoteGrid, begins, grid_to_score, meter_steps
 from mididdsp.notes.keys import find_key
+from mididdsp.notes.midi import write_midi
 from mididdsp.notes.types import MeterChange, Score
 from mididdsp.notes.voice_leading import in_key_share, marks
 from mididdsp.notes.wishes import PASSES, Wishes
@@ -57,7 +62,9 @@ class Parts:
     test: list[NoteGrid]
 
 
-def likelihoods(prior: NotePrior, parts: Parts, coconet: Path | None, frames: int) -> dict[str, dict[str, float]]:
+def likelihoods(
+    prior: NotePrior, parts: Parts, coconets: Sequence[Path], frames: int
+) -> dict[str, dict[str, float]]:
     """Rows of the table: mean and standard error over the held-out chorales, and over their frames."""
     rated: dict[str, list[NDArray[np.float64]]] = {}
     models = chains(parts.train, HIGHEST_ORDER, prior.config)
@@ -68,11 +75,13 @@ def likelihoods(prior: NotePrior, parts: Parts, coconet: Path | None, frames: in
     best = int(np.argmin(by_order))
     for order, name in ((0, "unigram"), (1, "Markov, order 1"), (best, f"Markov, order {best} (best on valid)")):
         rated[name] = [framewise(models, grid, order, prior.config) for grid in parts.test]
-    if coconet is not None:
+    beside = []
+    for file in coconets:
         from bench import coconet as baseline
 
-        net = baseline.load(coconet)
-        name = f"Coconet, {sum(value.numel() for value in net.parameters()):,} parameters"
+        net = baseline.load(file)
+        name = f"Coconet of {file.parent.name}, {sum(value.numel() for value in net.parameters()):,} parameters"
+        beside.append(name)
         rated[name] = [
             baseline.nll(net, grid, orderings=ORDERINGS, frames=frames, seed=n) for n, grid in enumerate(parts.test)
         ]
@@ -82,10 +91,10 @@ def likelihoods(prior: NotePrior, parts: Parts, coconet: Path | None, frames: in
         prior.framewise_nll(grid, seed=n, orderings=ORDERINGS, frames=frames) for n, grid in enumerate(parts.test)
     ]
     rows = {name: _summary(each) for name, each in rated.items()}
-    if coconet is not None:
-        # Both rate the same frames in the same orders, so that their difference is known better than either.
-        theirs, ours = list(rated.values())[-2:]
-        rows["ours less Coconet"] = _summary([a - b for a, b in zip(ours, theirs)])
+    # All rate the same frames in the same orders, so that their differences are known better than each.
+    ours = rated[name]
+    for other in beside:
+        rows[f"ours less {other.partition(',')[0]}"] = _summary([a - b for a, b in zip(ours, rated[other])])
     return rows
 
 
@@ -217,15 +226,25 @@ def samplings(prior: NotePrior, pieces: Sequence[NoteGrid], coconet: Path | None
     return rows
 
 
-def sixteen_bars(prior: NotePrior, grid: NoteGrid) -> tuple[float, float]:
-    """Wall and processor seconds of one harmonisation of 16 bars of 4/4."""
+def sixteen_bars(prior: NotePrior, grid: NoteGrid) -> dict[str, float]:
+    """Wall and processor seconds of 16 bars of 4/4: harmonised in Python, and by the command with its start and all."""
     steps = 256
     pitch = np.resize(grid.pitch[:1], (1, steps))
     position, bar = meter_steps([], steps)
     line = NoteGrid(pitch=pitch, onset=begins(pitch), position=position, bar=bar, fermata=np.zeros(steps, bool))
+    tune = melody(line)
     wall, cpu = time.perf_counter(), time.process_time()
-    harmonize(prior, melody(line))
-    return time.perf_counter() - wall, time.process_time() - cpu
+    harmonize(prior, tune)
+    found = {"wall_s": time.perf_counter() - wall, "processor_s": time.process_time() - cpu}
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder) / "tune.mid", Path(folder) / "quartet.mid"
+        write_midi(tune, source)
+        wall, before = time.perf_counter(), os.times()
+        command = [sys.executable, "-m", "mididdsp.cli", "compose", "harmonize", str(source), "-o", str(out)]
+        subprocess.run(command, check=True, capture_output=True)
+        after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return {**found, "command_wall_s": time.perf_counter() - wall, "command_processor_s": spent}
 
 
 def show(table: dict[str, dict[str, float]], columns: Sequence[tuple[str, str, str]]) -> None:
@@ -257,7 +276,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chorales", type=Path)
     parser.add_argument("--checkpoint", type=Path, help="of the prior; the shipped one by default")
-    parser.add_argument("--coconet", type=Path, help="weights that bench.coconet made")
+    parser.add_argument("--coconet", type=Path, action="append", default=[], dest="coconets",
+                        help="weights that bench.coconet made; repeatable, the last one harmonises")
     parser.add_argument("--split", choices=SPLITTINGS, default="tune", help="that the weights were trained with")
     parser.add_argument("--only", default="nll,harmony,sampling,time")
     parser.add_argument("--frames", type=int, default=8, help="of each chorale that are rated")
@@ -280,24 +300,26 @@ def main() -> None:
     of = {split: [one.grid for one in chorales if one.split == split] for split in ("train", "valid", "test")}
     parts = Parts(train=of["train"], valid=of["valid"], test=of["test"][: arguments.pieces])
     print(f"{len(parts.train)} chorales in train, {len(parts.valid)} in valid, {len(parts.test)} rated")
+    coconet = arguments.coconets[-1] if arguments.coconets else None
     chosen, figures = arguments.only.split(","), dict[str, Any]()
     if "nll" in chosen:
         print(f"\nnats a frame, {arguments.frames} frames of each chorale, {ORDERINGS} orders")
-        figures["nll"] = likelihoods(prior, parts, arguments.coconet, arguments.frames)
+        figures["nll"] = likelihoods(prior, parts, arguments.coconets, arguments.frames)
         show(figures["nll"], NLL_COLUMNS)
     if "harmony" in chosen:
         print("\nsopranos harmonised; parallels per 1000 moving pairs")
-        made = harmonies(prior, parts, arguments.coconet)
+        made = harmonies(prior, parts, coconet)
         figures["harmony"] = {name: judged(grids, parts.test) for name, grids in made.items()}
         show(figures["harmony"], HARMONY_COLUMNS)
     if "sampling" in chosen:
         print("\nways of sampling, parallels left in")
-        figures["sampling"] = samplings(prior, parts.valid[: arguments.pieces], arguments.coconet)
+        figures["sampling"] = samplings(prior, parts.valid[: arguments.pieces], coconet)
         show(figures["sampling"], SAMPLING_COLUMNS)
     if "time" in chosen:
-        wall, cpu = sixteen_bars(prior, parts.test[0])
-        figures["time"] = {"wall_s": wall, "processor_s": cpu}
-        print(f"\n16 bars of 4/4 harmonised in {wall:.2f} s ({cpu:.2f} s of processor)", flush=True)
+        took = figures["time"] = sixteen_bars(prior, parts.test[0])
+        print("\n16 bars of 4/4 harmonised in {wall_s:.2f} s ({processor_s:.2f} s of processor),\n"
+              "by the command with the shipped weights in {command_wall_s:.2f} s ({command_processor_s:.2f})"
+              .format(**took), flush=True)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

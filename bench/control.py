@@ -7,7 +7,8 @@ same note, so that nothing else is drawn anew. Values are spread over the instru
 what the prior draws for notes of all dynamics and lengths around there. They are set by ``Selection.edit``, the sound
 is rendered dry, and measured from the audio alone (``bench.measures``, ``bench.pitch``). Printed for each attribute:
 
-* **r** and **slope** of measured against asked (slope 1 is exact); over instruments the median and the worst;
+* **r** and **slope** of measured against asked (slope 1 is exact); over instruments the median and the worst, and
+  which instruments' slopes are outside 0.8 to 1.2;
 * **leak**: how much the other measured attributes move along with it, from one end of its sweep to the other, as a
   share of their own 5-95 % range; the largest of them, median over instruments;
 * **cross**: the largest |r| with what else is measured when all attributes are drawn at once, each on its own and
@@ -54,6 +55,10 @@ SOUNDING_DB = -20.0
 SLOW_ATTACK_S = 0.06
 """Of the notes on which the noise of the attack is swept: what a tone that speaks in a few milliseconds spreads over
 the spectrum cannot be told from noise (partials alone then measure -16 dB on the saxophone, -47 dB with this)."""
+BENDS_S = 0.18
+"""An envelope is made of so many seconds over the attack's polynomials: three, a parabola, for one of 60 ms, nine for
+one of 20 ms, which bends more often in its first 40 ms. More than an attack needs take noise for tone."""
+MOST_BENDS = 12
 VIBRATO_RANGE_CENTS = (8.0, 60.0)
 """Swept on every instrument alike: players of some never play it, and a hand may all the same."""
 
@@ -122,7 +127,8 @@ def measured(audio: Array, note: Note, begun_s: float = 0.0, ended_s: float = LE
         "attack_s": attack_s, "release_s": release_s, "timing_s": times.onset_s - before,
         "length_ratio": (times.offset_s - before) / note.duration,
         # from where the note was asked to begin: where it is found to begin hangs on what is asked
-        "attack_noise_db": pitch.attack_noise(part, RATE, note.pitch, before + begun_s, times.body_db)}
+        "attack_noise_db": pitch.attack_noise(part, RATE, note.pitch, before + begun_s, times.body_db,
+                                              bends=int(np.clip(BENDS_S / max(attack_s, 1e-3), 3, MOST_BENDS)))}
     try:
         track = pitch.track_known(part, RATE, note.pitch)
     except ValueError:
@@ -337,11 +343,20 @@ def report(sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]], others: Mappin
         lines.append(f"{name:18}{np.median(list(r.values())):10.3f}{r[worst]:9.3f} {worst:15}"
                      f"{np.nanmedian(slopes):8.2f}{np.nanmedian([i[name]['error'] for i in sweeps.values()]):9.3f}"
                      f"{np.nanmedian(leaks):7.2f}  {often}")
+    lines += ["", "slopes: the least, the largest, and the instruments outside .8 to 1.2"]
+    for name in SWEPT:
+        slope = {key: item[name]["slope"] for key, item in sweeps.items() if np.isfinite(item[name]["slope"])}
+        if slope:
+            outside = ", ".join(f"{key} {value:.2f}" for key, value in slope.items() if not 0.8 <= value <= 1.2)
+            lines.append(f"{name:18}{min(slope.values()):10.2f}{max(slope.values()):9.2f}  {outside}")
     if matrices:
-        lines += ["", "all attributes drawn at once: r with itself, and the largest with another; medians"]
+        lines += ["", "all attributes drawn at once: r with itself (median, worst), the largest with another (median)"]
         for name in SWEPT:
             own, most, other = _cross(matrices, name)
-            lines.append(f"{name:18}{own:10.3f}{most:+9.2f}  {other}")
+            alone = {key: item[name][name] for key, item in matrices.items() if np.isfinite(item[name][name])}
+            worst = min(alone, key=lambda key: alone[key], default="")
+            least = f"{alone[worst]:9.3f} {worst:15}" if worst else " " * 25
+            lines.append(f"{name:18}{own:10.3f}{least}{most:+9.2f}  {other}")
     heads = "".join(f"{name.replace('vibrato_', 'v_')[:11]:>12}" for name in SWEPT)
     lines += ["", "r by instrument", f"{'':16}{heads}"]
     for instrument, item in sweeps.items():

@@ -451,13 +451,14 @@ class Life:
 
 
 def noise_ratio(audio: Array, sample_rate: float, contour: F0Contour, start_s: float, stop_s: float,
-                windows: int = 4) -> float:
+                windows: int = 4, bends: int = 3) -> float:
     """Noise-to-harmonic ratio in dB between 63 Hz and 8 kHz between two times: the median over windows of what least
     squares with quadratic envelopes leaves.
 
     Below 63 Hz recordings hold what their rooms rumble, up to 15 dB above all other noise: no part of an instrument.
     Windows are 40 ms, five periods for low notes. Partials follow the contour. The share of noise that the fit itself
-    swallows (parameters over samples) is given back.
+    swallows (parameters over samples) is given back. ``bends``: how many polynomials an envelope is made of at most,
+    as far as three quarters of the samples of a window tell them; three is the least.
     """
     work = to_work_rate(audio, sample_rate)
     f0 = float(np.median(contour.f0_hz))
@@ -470,7 +471,8 @@ def noise_ratio(audio: Array, sample_rate: float, contour: F0Contour, start_s: f
     if last < first:
         return float("nan")
     time = np.linspace(-1, 1, size)
-    envelope = np.stack([np.ones(size), time, time**2])
+    most = int(np.clip(0.75 * size / (2 * count), 3, bends))
+    envelope = np.polynomial.legendre.legvander(time, most - 1).T
     number = np.arange(1, count + 1)
     ratios = []
     for start in np.unique(np.linspace(first, last, windows).astype(int)):
@@ -514,8 +516,13 @@ def life(audio: Array, sample_rate: float, pitch: float, onset_s: float, offset_
                 brightness=brightness(levels), vibrato=vibrato(cents), centre_midi=midi_of(float(np.median(f0))))
 
 
-def attack_noise(audio: Array, sample_rate: float, pitch: float, onset_s: float, body_db: float) -> float:
-    """Noise power in the first 40 ms after ``onset_s`` in dB re ``body_db`` (the body's RMS level)."""
+def attack_noise(audio: Array, sample_rate: float, pitch: float, onset_s: float, body_db: float, *,
+                 bends: int = 3) -> float:
+    """Noise power in the first 40 ms after ``onset_s`` in dB re ``body_db`` (the body's RMS level).
+
+    With quadratic envelopes (``bends`` 3) a tone without noise that speaks in 20 ms is read at -27 dB, with 12 of them
+    at -36 dB or less from 200 Hz on; see ``noise_ratio``.
+    """
     begin = max(0.0, onset_s - 0.02)
     part = np.asarray(audio[int(begin * sample_rate):int((onset_s + 0.3) * sample_rate)], dtype=np.float64)
     try:
@@ -523,7 +530,8 @@ def attack_noise(audio: Array, sample_rate: float, pitch: float, onset_s: float,
     except ValueError:
         return float("nan")
     start = onset_s - begin
-    ratio = noise_ratio(part, sample_rate, contour, start, start + max(0.04, 5.0 / hz_of(pitch)) + 0.001, windows=1)
+    ratio = noise_ratio(part, sample_rate, contour, start, start + max(0.04, 5.0 / hz_of(pitch)) + 0.001, windows=1,
+                        bends=bends)
     stretch = part[int(start * sample_rate):int((start + 0.04) * sample_rate)]
     power = 10 * np.log10(max(float((stretch**2).mean()), 1e-12))
     share = 10 ** (ratio / 10)

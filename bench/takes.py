@@ -48,7 +48,10 @@ def timing(onset_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def without_tempo(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """[players, N] logarithms less what each player does against the mean of all over the eight notes around."""
-    against = values - np.nanmean(values, axis=0, keepdims=True)
+    there = np.isfinite(values)
+    # Where nobody has a time, NaN stays NaN whatever is taken away.
+    mean = np.where(there, values, 0.0).sum(0, keepdims=True) / np.maximum(1, there.sum(0, keepdims=True))
+    against = values - mean
     result = np.full_like(values, np.nan)
     for note in range(values.shape[1]):
         near = against[:, max(0, note - 4) : note + 5]

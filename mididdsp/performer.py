@@ -401,8 +401,14 @@ class Performer:
         if isinstance(source, (str, os.PathLike)):
             source = self.read(source)
         given = () if source is None else (source if isinstance(source, Score) else source.score,)
-        takes: tuple[Take, ...] = TASKS[task](self.notes_generator, *given, **how)
-        return takes
+        with one_torch_thread():  # passes are small: threads that wait for each other cost more than they bring
+            takes: tuple[Take, ...] = TASKS[task](self.notes_generator, *given, **how)
+        read = () if source is None or isinstance(source, Score) else source.messages
+        # Ranges are the report's: the players may be others than the file's.
+        told = [line for line in read if "outside the range of" not in line]
+        return tuple(
+            replace(take, report=replace(take.report, messages=(*told, *take.report.messages))) for take in takes
+        )
 
     def create(
         self,

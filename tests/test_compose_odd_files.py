@@ -134,3 +134,26 @@ def test_empty_files_and_drums_alone_are_one_sentence(tmp_path: Path, capsys: py
         assert said in error
         assert len(error.strip().splitlines()) == 1
         assert not (tmp_path / "b.mid").exists()
+
+
+def test_drums_beside_a_melody_are_left_out_and_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tune = mb.track(mb.name("Tune"), *mb.notes([(480 * n, 480 * n + 470, 60 + n) for n in range(8)]))
+    drums = mb.track(mb.name("Kit"), *mb.notes([(0, 240, 36), (480, 600, 38)], channel=9))
+    source = tmp_path / "a.mid"
+    source.write_bytes(mb.file(mb.track(), tune, drums))
+    score = harmonised(source)
+    assert "drums; it is left out" in capsys.readouterr().err
+    assert [part.name for part in score.parts] == ["Violin I", "Violin II", "Viola", "Cello"]
+    assert len(score.parts[0].notes) == 8
+
+
+def test_a_low_melody_goes_to_the_cello_and_that_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = written(tmp_path / "a.mid", [(a, b, pitch - 31) for a, b, pitch in scale(8)])
+    score = harmonised(source)
+    said = capsys.readouterr().err
+    same(score.parts[3].notes, md.read_midi(source).score.parts[0].notes)
+    assert score.parts[3].instrument == "cello"
+    assert "taken as the bass" in said
+    assert "violin" not in said.lower().replace("violin i", "")

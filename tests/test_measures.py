@@ -251,3 +251,22 @@ def test_the_committed_list_is_complete() -> None:
     assert {file.split("/")[0] for file in kinds} == set(clips.FAMILIES)
     if ladder.COMMITTED.exists():
         assert set(json.loads(ladder.COMMITTED.read_text(encoding="utf-8"))) == {"note", "phrase"}
+
+
+@pytest.mark.parametrize("f0_hz", [196.0, 294.0, 587.0])
+@pytest.mark.parametrize("attack_s", [0.02, 0.03, 0.06])
+def test_noise_of_an_attack_is_told_from_a_tone_that_speaks_quickly(f0_hz: float, attack_s: float) -> None:
+    tilt = 1.5
+    still = tone(f0_hz, 1.0, attack_s=attack_s / 0.8, partials=40, tilt=tilt, noise_db=-200.0)
+    body = 10 * np.log10((still[round(0.5 * RATE):round(0.7 * RATE)] ** 2).mean())
+
+    def read(sound: np.ndarray, bends: int) -> float:
+        return pitch.attack_noise(sound, RATE, pitch.midi_of(f0_hz), 0.1, body, bends=bends)
+
+    # noise from the onset on at once, 25 dB below the body within the 8 kHz that the measure hears
+    level = 10 ** ((body - 25.0 + 10 * np.log10(3.0)) / 20)
+    noisy = still + np.pad(level * np.random.default_rng(1).standard_normal(RATE), round(0.1 * RATE))
+    assert read(still, 12) < -33.0
+    assert read(still, 12) < read(still, 3) - 2.0 or read(still, 3) < -45.0  # parabolas take the attack for noise
+    # one window of 40 ms tells a noise to 2 dB or so
+    assert read(noisy, 12) == pytest.approx(-25.0, abs=2.5)

@@ -19,7 +19,7 @@ from mididdsp.expression.quantities import (
     number,
     seconds,
 )
-from mididdsp.expression.types import UNDRAWN, Curve
+from mididdsp.expression.types import ATTRIBUTE_RANGES, UNDRAWN, Curve
 from mididdsp.expression.views import from_paper, to_paper
 from mididdsp.expression.workpiece import Workpiece
 from mididdsp.notes.types import ARTICULATIONS, MOST_PLAYERS, Note, Part
@@ -72,7 +72,7 @@ def parsed(text: str) -> Assignment:
     if call is not None:
         if call[1] != "ramp" or sign != "=":
             raise EditError(f"{text!r}: only {word}=ramp(from,to) is known")
-        return _ramp(name, _pair(call[2], lambda item: number(item, name)))
+        return _ramp(name, _pair(call[2], lambda item: _legal(name, number(item, name))))
     return _value(name, sign, value)
 
 
@@ -102,6 +102,8 @@ def _value(name: Name, sign: str, text: str) -> Assignment:
             raise EditError(f"{attribute}/=0 divides by nothing; give another number")
     else:
         value = number(text, name, relative=sign != "=")
+        if sign == "=":
+            _legal(name, value)
 
     def apply(work: Workpiece) -> None:
         for note_id in work.ids:
@@ -119,6 +121,15 @@ def _value(name: Name, sign: str, text: str) -> Assignment:
     return Assignment(about=attribute, apply=apply)
 
 
+def _legal(name: Name, value: float) -> float:
+    """A value that is set, as it is; EditError where no note can have it. What is moved stops at the edge instead."""
+    low, high = ATTRIBUTE_RANGES[name.attribute][:2] if name.paper is None else (0.0, 1.0)
+    if not low <= value <= high:
+        called = name.attribute if name.paper is None else f"paper.{name.paper}"
+        raise EditError(f"{called} cannot be {value:g}; give a number from {low:g} to {high:g}")
+    return value
+
+
 def _moved(current: float | None, sign: str, value: float | None) -> float | None:
     if sign == "=" or value is None or current is None:
         return value if sign == "=" else None
@@ -130,7 +141,7 @@ def _assign(work: Workpiece, note_id: str, attribute: str, value: float | None) 
     """Set an attribute, and what must go with it: a vibrato has a rate and a delay, and without one there is none."""
     expression = work.expressions[note_id]
     if attribute == "vibrato_cents":
-        if not value:
+        if value is None or value <= 0.0:
             work.set(note_id, vibrato_cents=0.0, vibrato_rate_hz=None, vibrato_delay_s=None,
                      **{name: None for name in UNDRAWN if getattr(expression, name) is not None})
             return

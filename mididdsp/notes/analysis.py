@@ -49,6 +49,9 @@ RISE_S = 0.35
 FAR_DB = 22.0
 """So much softer than the note of its pitch before, it is its tail or the room."""
 
+SCOOP_S, SCOOP_DB, SCOOP_TONE = 0.08, 3.0, 0.55
+"""A beginning shorter than this, softer by this and with less than this share of the confidence is no note."""
+
 SLIDE_SEMITONES = 0.4
 """A note of a slide moves by more than this between its ends, the way its neighbours lie."""
 
@@ -101,7 +104,10 @@ def find_notes(
         borders = find_borders(pitch[inside], voiced[inside], level[inside], sure, shortest)
         notes += _notes(borders, start, stop, pitch, voiced, level, ended)
         ended = stop
-    return _without_slides(_without_tails(_without_scraps(notes, shortest), raw), pitch)
+    notes = _without_scraps(notes, shortest)
+    if periodicity is not None:
+        notes = _without_scoops(notes, raw, np.asarray(periodicity, dtype=np.float64))
+    return _without_slides(_without_tails(notes, raw), pitch)
 
 
 def _notes(
@@ -180,6 +186,25 @@ def _without_scraps(notes: list[HeardNote], shortest: int) -> list[HeardNote]:
         if kept and kept[-1].offset - kept[-1].onset < shortest and note.onset - kept[-1].offset <= 3:
             scrap = kept.pop()
             note = replace(note, onset=scrap.onset, joined=scrap.joined)
+        kept.append(note)
+    return kept
+
+
+def _without_scoops(notes: list[HeardNote], level: Array, periodicity: Array) -> list[HeardNote]:
+    """What is short, softer and less of a tone than the note of another pitch that it grows into is that note's
+    beginning."""
+    def typical(values: Array, note: HeardNote, percent: float) -> float:
+        end = min(note.offset, note.onset + int(RISE_S * FRAME_RATE))
+        return float(np.percentile(values[note.onset : end], percent))
+
+    kept: list[HeardNote] = []
+    for note in notes:
+        if kept and note.joined and not kept[-1].joined and note.onset - kept[-1].offset <= 3:
+            before = kept[-1]
+            if (before.offset - before.onset < SCOOP_S * FRAME_RATE
+                    and typical(level, before, 80) < typical(level, note, 80) - SCOOP_DB
+                    and typical(periodicity, before, 50) < SCOOP_TONE * typical(periodicity, note, 50)):
+                note = replace(note, onset=kept.pop().onset, joined=False)
         kept.append(note)
     return kept
 

@@ -68,6 +68,11 @@ STILL_DB = 3.0
 """Where the level trembles by less, every dip counts; where by more, a dip must be deeper than its neighbours by half
 and more to count in full."""
 
+CROWD = int(1.0 * FRAME_RATE)
+FEW_ALIKE, MANY_ALIKE = 3, 7
+"""Of so many other dips at a steady pitch, half as deep at least, within ``CROWD`` frames to either side, a dip counts
+in full, or not at all: a soft bow trembles like this, and nobody strikes a note so often."""
+
 CLEAR_DB = 12.0
 """A dip of the level this deep is an attack however much the level trembles."""
 
@@ -201,6 +206,7 @@ def _candidates(
         return best
 
     dip_at, step_at, doubt_at = nearest(dips), nearest(steps), nearest(doubts or {})
+    held = [(at, deep) for at, deep in dips.items() if all(abs(at - stepped) > NEAR for stepped in steps)]
     result = []
     for place in places:
         dip, deepest = dip_at.get(place, (0.0, place))
@@ -214,6 +220,9 @@ def _candidates(
         trembles = others[1] if len(others) > 1 else 0.0
         if trembles > STILL_DB and dip < CLEAR_DB and step < SURE_STEP and lost < SHAKEN:
             evidence *= float(np.clip(2.0 * (dip / trembles - 1.2), 0.0, 1.0))
+        if dip < CLEAR_DB and step < SURE_STEP:
+            alike = sum(NEAR < abs(at - place) <= CROWD and deep > 0.5 * dip for at, deep in held)
+            evidence *= float(np.clip(1.0 - (alike - FEW_ALIKE) / (MANY_ALIKE - FEW_ALIKE), 0.0, 1.0))
         result.append(Border(frame=place, attack=place if step and dip < CLEAR_DB else deepest, dip_db=dip,
                              evidence_db=min(evidence, LARGEST_DB)))
     return result

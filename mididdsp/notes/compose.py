@@ -29,6 +29,7 @@ from mididdsp.notes.sketch import (
     given_rhythm,
     guided,
     instruments_of,
+    low_melody,
     positions,
     ranges_of,
     sketch_of,
@@ -36,7 +37,7 @@ from mididdsp.notes.sketch import (
 )
 from mididdsp.notes.types import MeterChange, Note, Part, Score, TempoChange
 from mididdsp.notes.voice_leading import Marks, in_key_share, marks
-from mididdsp.notes.wishes import FROM_FILE, Cadence, ComposeError, Wishes, voice_names
+from mididdsp.notes.wishes import FROM_FILE, Cadence, ComposeError, Wishes, check_bars, voice_names
 from mididdsp.random import keyed_generator
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Report:
     """The table of a take.
 
     Attributes:
-        surprise: nats per sixteenth of all voices (``NotePrior.surprise``); lower is likelier, Bach lies near 3.5.
+        surprise: nats per sixteenth of all voices (``NotePrior.surprise``); lower is likelier, Bach lies near 3.4.
         in_key: share of the sounding sixteenths in the scale of the key, 0 to 1.
         key: its name.
         marks: voice leading.
@@ -86,7 +87,7 @@ class Report:
         reach = ", ".join(f"{name} {low}-{high}" for name, low, high in self.ranges)
         return "\n".join(
             (
-                f"surprise   {self.surprise:.2f} nats a sixteenth (lower is likelier; Bach's chorales: 3.5)",
+                f"surprise   {self.surprise:.2f} nats a sixteenth (lower is likelier; Bach's chorales: 3.4)",
                 f"key        {self.key}, {100 * self.in_key:.1f} % in its scale",
                 f"parallels  {one.fifths} fifths, {one.octaves} octaves in {one.moving_pairs} moving pairs",
                 f"crossing   {100 * one.crossed:.1f} %    too wide {100 * one.wide:.1f} %",
@@ -121,8 +122,9 @@ def harmonize(
     Args:
         prior: with two to five voices.
         score: one part for each voice that is given.
-        given: voice of each part, from the first on; by default one part is the highest voice, two are the outer ones,
-            and where there is a part for each voice the highest is kept and the others are drawn anew.
+        given: voice of each part, from the first on; by default one part is the highest voice (a lower one where most
+            of it is too low for that player), two are the outer ones, and where there is a part for each voice the
+            highest is kept and the others are drawn anew.
         voices: of the result; None is all that the prior has.
         wishes: see ``Wishes``; locked cells of other given voices are kept too.
         takes: how many.
@@ -133,7 +135,13 @@ def harmonize(
         ComposeError: the task cannot be done as it was given.
     """
     total = prior.config.voices
+    low = low_melody(score, wishes, total) if given is None and voices is None else None
+    if low is not None:
+        given = (low,)
     sketch = sketch_of(prior, score, wishes, given=given, voices=range(total) if voices is None else voices)
+    if low is not None:
+        told = f"the melody is low: it is taken as the {voice_names(total)[low]}; name its voice as given to choose"
+        sketch = replace(sketch, messages=(*sketch.messages, told))
     kept = sketch.voice_of if given is not None or len(sketch.voice_of) < total else (0,)
     known = np.zeros(sketch.grid.pitch.shape, bool)
     known[list(kept)] = True
@@ -172,6 +180,7 @@ def infill(
     sketch = sketch_of(prior, score, wishes, given=given, voices=sorted({*held, *written}))
     known = np.ones(sketch.grid.pitch.shape, bool)
     first, last = bars if bars is not None else (sketch.bars[0][0], sketch.last_bar)
+    check_bars((first, last))
     steps = slice(sketch.bar(first).start, sketch.bar(last).stop)
     for voice in written:
         known[voice, steps] = False
@@ -306,6 +315,8 @@ def _takes(
         bars = lock.bars or (sketch.bars[0][0], sketch.last_bar)
         steps = slice(sketch.bar(bars[0]).start, sketch.bar(bars[1]).stop)
         for voice in range(total) if lock.voices is None else lock.voices:
+            if not 0 <= voice < total:
+                raise ComposeError(f"voice {voice} cannot be kept; the prior has 0 to {total - 1}")
             if voice in sketch.voice_of:
                 known[voice, steps] = True
             elif lock.voices is not None:

@@ -46,6 +46,9 @@ _POSITIONS = 32
 _TURNS = 8
 """How many views of a piece ``surprise`` takes; each hides every so many-th quarter note."""
 
+_KEPT_FLOATS = 6_000_000
+"""Just below the largest block, 32 MB, that the GNU C library learns from."""
+
 _SETTLED = 0.7
 """Share of the sampling passes after which the share of redrawn cells stays at its lowest (Coconet's schedule)."""
 
@@ -385,6 +388,9 @@ class NotePrior:
         Raises:
             ValueError: voices, shapes, ranges or pitches that this model does not have.
         """
+        # A large block given back once makes the C library keep memory of that size: the passes take and give back
+        # megabytes hundreds of times, and getting them from the system each time cost a quarter of the whole.
+        torch.empty(_KEPT_FLOATS)
         known = known.copy()
         self._check(given, known, temperature, passes)
         if method not in ("gibbs", "unmask"):
@@ -426,7 +432,7 @@ class NotePrior:
 
     @torch.inference_mode()
     def surprise(self, grid: NoteGrid, *, key: Key | None = None, absent: Sequence[int] = ()) -> float:
-        """How unlikely the notes are, in nats per sixteenth of all voices: 0 is certain, Bach's chorales lie near 3.5.
+        """How unlikely the notes are, in nats per sixteenth of all voices: 0 is certain, Bach's chorales lie near 3.4.
 
         Each quarter note is predicted from all but every eighth quarter, itself among those left out.
 

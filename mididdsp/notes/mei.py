@@ -9,6 +9,7 @@ Source: the MEI guidelines 4.0, chapters 2 and 3.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -17,42 +18,82 @@ from mididdsp.notes.placed import PlacedPart
 _ID = "{http://www.w3.org/XML/1998/namespace}id"
 _READ_BY_MUSIC21 = ("staff", "slur", "tie", "tupletSpan", "beamSpan", "sb", "pb", "mNum", "annot", "fing")
 
+_HALF = {"long": "breve", "breve": "1", "1": "2", "2": "4", "4": "8", "8": "16", "16": "32", "32": "64", "64": "128"}
+_UNITS = ("8", "16", "32", "64", "128", "256", "512", "1024")
+"""Lengths of repeated notes; the first has one flag."""
+
 _ORNAMENTS = {"trill": ("Trill", "Trill"), "mordent": ("Mordent", "InvertedMordent"),
               "turn": ("InvertedTurn", "Turn")}
 """Element to the sign it is, with ``form="lower"`` and without."""
 
 
-def unwrapped(root: Element) -> dict[str, int]:
-    """Take the notes out of ``bTrem`` and ``fTrem``, which music21 loses; returns strokes of tremolos by note id."""
-    strokes: dict[str, int] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tremolo:
+    """A tremolo: its strokes (flags of the repeated notes, 0 where it is not understood) and the ids of its notes."""
+
+    strokes: int
+    ids: tuple[str, ...]
+
+
+def unwrapped(root: Element) -> list[Tremolo]:
+    """Take the notes out of ``bTrem`` and ``fTrem``, which music21 loses; returns the tremolos.
+
+    Each of the two notes of an ``fTrem`` is written with the length of both together, and is made half as long.
+    """
+    found: list[Tremolo] = []
     for parent in list(root.iter()):
-        for index, child in enumerate(list(parent)):
+        for child in list(parent):
             kind = _local(child)
-            if kind not in ("bTrem", "fTrem") or not len(child):
+            if kind not in ("bTrem", "fTrem"):
                 continue
-            note = child[0]
-            if kind == "bTrem":
-                number = len(strokes)
-                note.set(_ID, note.get(_ID) or f"tremolo-{number}")
-                mark = note.get("stem.mod") or child.get("stem.mod") or "3slash"
-                strokes[str(note.get(_ID))] = int(mark[0]) if mark[:1].isdigit() else 3
-            parent[index] = note
-    return strokes
+            notes = [item for item in child if _local(item) in ("note", "chord")]
+            pair = kind == "fTrem" and len(notes) == 2 and all(item.get("dur") in _HALF for item in notes)
+            ids: list[str] = []
+            for item in notes:
+                item.set(_ID, item.get(_ID) or f"tremolo-{len(found)}-{len(ids)}")
+                ids.append(str(item.get(_ID)))
+                if pair:
+                    item.set("dur", _HALF[item.get("dur", "")])
+            known = pair or (kind == "bTrem" and len(notes) == 1)
+            found.append(Tremolo(strokes=_strokes(child, notes) if known else 0, ids=tuple(ids)))
+            place = list(parent).index(child)
+            parent[place : place + 1] = list(child)
+    return found
 
 
-def put_in(score: Any, root: Element, strokes: dict[str, int]) -> list[tuple[str, str]]:
+def _strokes(tremolo: Element, notes: Sequence[Element]) -> int:
+    """Flags of the repeated notes: by their length, their strokes or their beams, else three."""
+    unit = tremolo.get("unitdur", "")
+    if unit in _UNITS:
+        return _UNITS.index(unit) + 1
+    marks = [item.get("stem.mod", "") for item in (*notes, tremolo)]
+    for mark in (*marks, tremolo.get("beams", "")):
+        if mark[:1].isdigit() and mark[0] != "0":
+            return int(mark[0])
+    return 3
+
+
+def put_in(score: Any, root: Element, tremolos: Sequence[Tremolo]) -> list[tuple[str, str]]:
     """Put the control events of a file into music21's score; returns (what, bar) of those that are not known."""
     expressions = _music21().expressions
     parts = list(score.parts)
     placed = [PlacedPart(part) for part in parts]
     items = {item.id: item for part in parts for item in part.recurse().notes}
-    for name, count in strokes.items():
-        if name in items:
-            sign = expressions.Tremolo()
-            sign.numberOfMarks = min(max(count, 1), 8)
-            items[name].expressions.append(sign)
     measures = [element for element in root.iter() if _local(element) == "measure"]
     unknown: list[tuple[str, str]] = []
+    for tremolo in tremolos:
+        notes = [items[name] for name in tremolo.ids if name in items]
+        if not tremolo.strokes or len(notes) != len(tremolo.ids):
+            bar = notes[0].measureNumber if notes else None
+            unknown.append(("tremolo", "" if bar is None else str(bar)))
+            continue
+        if len(notes) == 2:
+            sign = expressions.TremoloSpanner(notes)
+            notes[0].getContextByClass("Part").insert(0, sign)
+        else:
+            sign = expressions.Tremolo()
+            notes[0].expressions.append(sign)
+        sign.numberOfMarks = min(tremolo.strokes, 8)
     for number, measure in enumerate(measures):
         for event in measure:
             kind = _local(event)

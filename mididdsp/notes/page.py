@@ -396,7 +396,7 @@ class Page:
         elif isinstance(mark, expressions.Turn):
             event.ornament = ("turn_delayed" if _delayed(mark) else "turn", upper, lower)
         elif isinstance(mark, expressions.Tremolo):
-            event.tremolo = 2.0 ** -int(mark.numberOfMarks)
+            event.tremolo = _stroke(mark.numberOfMarks)
         elif isinstance(mark, expressions.ArpeggioMark):
             self.lists.unknown.add("arpeggios, the notes begin together", self.name, bar)
         else:
@@ -441,7 +441,9 @@ class Page:
                 if len(heads) == 2 and not heads[1].swallowed:
                     heads[0].tremolo_with, heads[1].swallowed = heads[1].pitches, True
                     heads[0].length += heads[1].length
-                    heads[0].tremolo = 2.0 ** -int(line.numberOfMarks)
+                    heads[0].tremolo = _stroke(line.numberOfMarks)
+                else:
+                    self.lists.unknown.add("tremolo between notes that are not two", self.name, "")
             elif isinstance(line, expressions.TrillExtension):
                 for event in self.events:
                     if first[0] <= event.place <= last[0] and event.ornament is None and not event.grace:
@@ -526,6 +528,11 @@ def _said(element: Any) -> str:
     text = " ".join(str(getattr(element, "content", "") or getattr(element, "figure", "") or "").split())
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(element).__name__).lower()
     return f"{kind} {text[:60]!r}" if text else kind
+
+
+def _stroke(marks: Any) -> float:
+    """Length of a stroke of a tremolo in quarter notes; 0 marks are an unmeasured one, as quick as any."""
+    return float(2.0 ** -(int(marks) or 8))
 
 
 def _delayed(mark: Any) -> bool:

@@ -9,6 +9,7 @@ Everything that was not understood, and everything that was understood but canno
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import warnings
@@ -17,7 +18,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,13 +26,14 @@ from xml.etree import ElementTree
 
 from mididdsp.expression.types import Curve
 from mididdsp.instruments import INSTRUMENTS, Resolution, instrument
-from mididdsp.notes import abc, humdrum, mei
+from mididdsp.notes import abc, humdrum, mei, musedata
 from mididdsp.notes.midi import LONGEST_PIECE_S, Substitution, pitch_name
 from mididdsp.notes.page import Lists, Page
 from mididdsp.notes.playing import Player, Span
 from mididdsp.notes.tempo import DEFAULT_BPM, FASTER, SLOWER, Gradual, TempoMap
 from mididdsp.notes.tracks import UniqueNames
 from mididdsp.notes.types import KeyChange, MeterChange, Part, Score
+from mididdsp.notes.unfinished import unfinished
 from mididdsp.notes.unfold import Bar, unfold
 from mididdsp.notes.words import tempo_word
 
@@ -183,6 +185,8 @@ def _parsed(content: bytes, kind: str, name: str, messages: list[str], lists: Li
             root = ElementTree.fromstring(content)  # what music21 makes of broken XML is a guess; this names the place
         except ElementTree.ParseError as error:
             raise ScoreError(f"{name} is damaged {KINDS[kind]} ({error}); export it again") from None
+        for what, part, bar in unfinished(root):
+            lists.unknown.add(what, part, bar)
     try:
         data = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -196,17 +200,21 @@ def _parsed(content: bytes, kind: str, name: str, messages: list[str], lists: Li
         data, voices, passed = abc.prepared(data)
         for what in passed:
             lists.unknown.add(what, "the tune", "")
-    strokes: dict[str, int] = {}
+    tremolos: list[mei.Tremolo] = []
     if kind == "mei" and root is not None:
-        strokes = mei.unwrapped(root)
-        if strokes:
+        tremolos = mei.unwrapped(root)
+        if tremolos:
             data = ElementTree.tostring(root, encoding="unicode")
+    said = StringIO()  # what its readers pass over they say there, and nowhere else
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(said):
             warnings.simplefilter("ignore")
             parsed = converter.parseData(data, format=kind, forceSource=True)
     except Exception as error:  # music21 raises whatever its parsers meet
         raise ScoreError(f"{name} cannot be read as {KINDS[kind]}: {_short(error)}; export it again") from error
+    for line in said.getvalue().splitlines():
+        if "WARNING:" in line:
+            lists.unknown.add(_short(line.partition("WARNING:")[2]), "the score", "")
     if isinstance(parsed, stream.Opus):
         scores = list(parsed.scores)
         if not scores:
@@ -218,8 +226,11 @@ def _parsed(content: bytes, kind: str, name: str, messages: list[str], lists: Li
         if kind == "abc":
             abc.put_back(parsed, voices)
         elif kind == "mei" and root is not None:
-            for what, bar in mei.put_in(parsed, root, strokes):
+            for what, bar in mei.put_in(parsed, root, tremolos):
                 lists.unknown.add(f"MEI {what}", "the score", bar)
+        elif kind == "musedata":
+            for what, bar in musedata.put_in(parsed, data):
+                lists.unknown.add(f"MuseData {what}", "the score", bar)
         elif kind == "humdrum":
             marks, spines = humdrum.beside(data)
             for what in spines:
@@ -231,7 +242,7 @@ def _parsed(content: bytes, kind: str, name: str, messages: list[str], lists: Li
     return parsed
 
 
-def _short(error: BaseException) -> str:
+def _short(error: BaseException | str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else f"{text[:157]}..."
 

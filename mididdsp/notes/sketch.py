@@ -107,9 +107,26 @@ def voices_of(score: Score, given: Sequence[int] | None, total: int) -> tuple[in
     return tuple(voices[ranked.index(part)] for part in range(count))
 
 
+def low_melody(score: Score, wishes: Wishes, total: int) -> int | None:
+    """The voice of a single part that is too low for the player of the highest one; None where that can have it."""
+    notes = [note.pitch for part in score.parts for note in part.notes]
+    if len(score.parts) != 1 or not notes or wishes.ensemble == FROM_FILE:
+        return None
+    middle = median(notes)
+    if middle >= INSTRUMENTS[players(wishes.ensemble, total)[0]].low:
+        return None
+    return next((voice for voice, (low, _) in enumerate(voice_ranges(total)) if low <= middle), total - 1)
+
+
 def absent_voices(voices: Iterable[int], total: int) -> tuple[int, ...]:
-    """Those of ``total`` voices that are not among ``voices``."""
+    """Those of ``total`` voices that are not among ``voices``.
+
+    Raises:
+        ComposeError: none is named, or one that there is not.
+    """
     there = set(voices)
+    if not there or not there <= set(range(total)):
+        raise ComposeError(f"the voices {sorted(there)} are asked for; name some of 0 to {total - 1}")
     return tuple(voice for voice in range(total) if voice not in there)
 
 
@@ -215,8 +232,8 @@ def _written_key(changes: Sequence[KeyChange], pitch: NDArray[np.int16]) -> Key 
     heard = find_key(pitch)
     if key.fifths == 0 and heard is not None and heard.shift != key.shift:
         return None
-    # A signature says which tones there are; whether it is major or minor, the notes say better than the file.
-    return heard if heard is not None and heard.shift == key.shift else key
+    # Major is what programs write when they know only the signature; minor, somebody has written.
+    return heard if heard is not None and heard.shift == key.shift and key.mode == "major" else key
 
 
 def given_rhythm(sketch: Sketch, known: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -42,6 +42,9 @@ ENSEMBLES: Mapping[str, tuple[str, str, str, str]] = {
 
 CADENCES = ("authentic", "half", "plagal")
 
+METHODS = ("gibbs", "unmask")
+"""Of sampling (see ``NotePrior.sample``)."""
+
 PASSES = 64
 """Of the network per take. Measured on held-out melodies: more change the figures by less than their errors."""
 
@@ -77,6 +80,10 @@ class Lock:
 
     voices: tuple[int, ...] | None = None
     bars: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.bars is not None:
+            check_bars(self.bars)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +135,12 @@ class Wishes:
             raise ComposeError(f"the ensemble is {self.ensemble!r}; choose {', '.join((*ENSEMBLES, FROM_FILE))}")
         if not (self.temperature > 0 and np.isfinite(self.temperature)):
             raise ComposeError(f"the temperature is {self.temperature}; it must be a number above 0")
+        if self.passes < 1:
+            raise ComposeError(f"passes is {self.passes}; it must be at least 1")
+        if self.method not in METHODS:
+            raise ComposeError(f"the method is {self.method!r}; choose {' or '.join(METHODS)}")
+        if self.pickup is not None and not (self.pickup >= 0 and np.isfinite(self.pickup)):
+            raise ComposeError(f"the pickup is {self.pickup} quarter notes; it must be a number from 0")
 
 
 def parse_voices(text: str, names: Sequence[str] = VOICES) -> tuple[int, ...]:
@@ -143,6 +156,16 @@ def parse_voices(text: str, names: Sequence[str] = VOICES) -> tuple[int, ...]:
             raise ComposeError(f"{word.strip()!r} is no voice; write {', '.join(names)}, separated by commas")
         found.append(matching[0])
     return tuple(dict.fromkeys(found))
+
+
+def check_bars(bars: tuple[int, int]) -> None:
+    """Whether these are a first and a last bar.
+
+    Raises:
+        ComposeError: they are not.
+    """
+    if not 0 <= bars[0] <= bars[1]:
+        raise ComposeError(f"the bars {bars[0]} to {bars[1]} are none; give the first, then the last, from 0 or 1")
 
 
 def parse_bars(text: str) -> tuple[int, int]:
@@ -167,7 +190,9 @@ def parse_lock(text: str, names: Sequence[str] = VOICES) -> Lock:
     Raises:
         ComposeError: it is neither.
     """
-    voices, _, bars = text.rpartition(":")
+    voices, colon, bars = text.rpartition(":")
+    if colon and not (voices and bars):
+        raise ComposeError(f"{text!r} is no lock; write it like bass, 5-8 or alto,tenor:5-8")
     if not voices and bars[:1].isalpha():
         voices, bars = bars, ""
     return Lock(voices=parse_voices(voices, names) if voices else None, bars=parse_bars(bars) if bars else None)

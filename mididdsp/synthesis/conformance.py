@@ -43,6 +43,9 @@ RELEASE_STRETCH = (0.1, 12.0)
 
 RELEASE_ROUNDS = 4
 
+KNEE_DB = 1.5
+"""A release is no further below a straight one on its way."""
+
 FALLEN_DB = 22.0
 """So far below the body a release comes at least."""
 
@@ -81,8 +84,10 @@ LEAST_ROOM = 0.1
 MOST_NOISE_GAIN_DB = 25.0
 """Noise of an attack is made no more louder or softer: beyond, what is there is rounding."""
 
-LONGEST_SCALING = 2.0
-"""A shape of the level is not stretched further: what it holds of bow and breath noise would be heard as faults."""
+LEAST_TILT_DB = 1.2
+TILT_DB_AN_OCTAVE = 36.0
+"""A note's partials are tilted by up to the first, dB an octave, and by the second for each octave that its brightness
+is off: more than that is not a brightness that is far off, but a centroid that hardly feels a tilt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +183,9 @@ def fluctuation(
 ) -> tuple[Array, Array]:
     """The level spreads inside the note as was asked, and is highest where was asked; the noise moves with it.
 
-    The level's own shape is scaled. Where that is not enough, or its highest place is another, a swell is added that
-    rises to the peak and falls from it.
+    The level's own shape is made smaller, but not larger: its faults of bow and breath would be, and a taper became a
+    cliff. Where it spreads less than was asked, or its highest place is another, a swell is added that rises to the
+    peak and falls from it.
 
     Args:
         level: of the partials, dB; [T].
@@ -195,7 +201,7 @@ def fluctuation(
     inner = level[begin + trim : end - trim]
     own = np.clip(level[begin:end], inner.min(), inner.max()) - inner.mean()
     spread = float(np.std(inner))
-    wanted = own * min(asked_db / spread, LONGEST_SCALING) if spread > 1e-3 else np.zeros(count)
+    wanted = own * min(asked_db / spread, 1.0) if spread > 1e-3 else np.zeros(count)
     middle = slice(trim, count - trim)
     swell = _swell((np.arange(count) + 0.5) / count, peak)
     swell = (swell - swell[middle].mean()) / np.std(swell[middle])
@@ -264,17 +270,15 @@ def unheard(knots: Array, pitch: float) -> Array:
 
 
 def brightness(knots: Array, level: Array, begin: int, end: int, asked: float, pitch: float) -> Array:
-    """Tilt the partials, dB an octave, until the power centroid over the body is what was asked."""
-    count = int(np.clip(15_500.0 / midi_to_hz(pitch), 1, 300))
-    if count < 2:
+    """Tilt the partials until the power centroid over the body is what was asked, as far as that is no great tilt.
+
+    Where the first partial carries nearly all of the power, the centroid hardly feels the others, and a tilt that
+    makes it exact would lift or drop them by tens of dB. So the tilt is bent towards a limit that grows with how far
+    the brightness is off.
+    """
+    mean, number = _body_partials(knots, level, begin, end, pitch)
+    if len(mean) < 2:
         return knots
-    step = max(1, (end - begin) // 60)
-    weights = knot_weights(count).T
-    share = 10 ** ((knots[begin:end:step] @ weights) / 10)
-    power = 10 ** (level[begin:end:step] / 10)
-    power = np.where(power >= 0.01 * power.max(), power, 0.0)
-    mean = (share / share.sum(1, keepdims=True) * power[:, None]).sum(0)
-    number = np.arange(1, count + 1, dtype=np.float64)
     log_number = np.log(number)
     low, high = -4.0, 4.0
     for _ in range(25):
@@ -284,8 +288,26 @@ def brightness(knots: Array, level: Array, begin: int, end: int, asked: float, p
             low = tilt
         else:
             high = tilt
-    tilt = float(np.clip(0.5 * (low + high), -2.5, 2.5))
-    return np.asarray(knots + 10.0 / np.log(10.0) * tilt * np.log(KNOTS))
+    tilt_db = 10.0 * np.log10(2.0) * 0.5 * (low + high)
+    most = LEAST_TILT_DB + TILT_DB_AN_OCTAVE * abs(asked - float(np.log2((mean * number).sum() / mean.sum())))
+    return np.asarray(knots + most * np.tanh(tilt_db / most) * np.log2(KNOTS))
+
+
+def centroid(knots: Array, level: Array, begin: int, end: int, pitch: float) -> float:
+    """Power centroid of the partials over the body, octaves above the first; 0 where there is one partial."""
+    mean, number = _body_partials(knots, level, begin, end, pitch)
+    return float(np.log2((mean * number).sum() / mean.sum()))
+
+
+def _body_partials(knots: Array, level: Array, begin: int, end: int, pitch: float) -> tuple[Array, Array]:
+    """(mean power of each partial over the body, its number); some sixty frames tell."""
+    count = int(np.clip(15_500.0 / midi_to_hz(pitch), 1, 300))
+    step = max(1, (end - begin) // 60)
+    share = 10 ** ((knots[begin:end:step] @ knot_weights(count).T) / 10)
+    power = 10 ** (level[begin:end:step] / 10)
+    power = np.where(power >= 0.01 * power.max(), power, 0.0)
+    mean = (share / share.sum(1, keepdims=True) * power[:, None]).sum(0)
+    return np.asarray(mean), np.arange(1, count + 1, dtype=np.float64)
 
 
 def onset(level: Array, noise: Array, begin: int) -> tuple[Array, Array]:
@@ -420,7 +442,9 @@ def _spread_of(level: Array, noise: Array, begin: int, end: int) -> float:
 def release(level: Array, noise: Array, begin: int, end: int, release_s: float) -> tuple[Array, Array]:
     """After the offset the fall takes the time asked for, and ends.
 
-    Its own fall runs faster or slower; one that does not come to 20 dB in its window is deepened before.
+    Its own fall runs faster or slower, and never rises; one that does not come to 20 dB in its window is deepened
+    before. One that breaks off and then lingers is no further than a knee below the straight line from 3 to 20 dB:
+    where a fall is all but level, when it passes 20 dB is left to chance.
     """
     count = len(level) - end
     if count < 2 or end < 1:
@@ -429,7 +453,7 @@ def release(level: Array, noise: Array, begin: int, end: int, release_s: float) 
     time = np.arange(count, dtype=np.float64)
     # a fall is counted from 3 dB below the body, or from the offset where the level is lower there
     reference = min(body, float(_total(level, noise)[end - 1]) + 3.0)
-    fall = level[end:] - level[end - 1]
+    fall = _falling(level[end:] - level[end - 1])
     deepest = level[end - 1] - reference + float(fall.min())
     if deepest > -FALLEN_DB:
         fall = fall + np.linspace(0.0, -FALLEN_DB - deepest, count)
@@ -440,6 +464,11 @@ def release(level: Array, noise: Array, begin: int, end: int, release_s: float) 
     for _ in range(RELEASE_ROUNDS):  # the noise falls in its own way: what is heard is both
         stretch = float(np.clip(stretch, *RELEASE_STRETCH))
         warped = np.interp(np.minimum(time * stretch, count - 1.0), time, fall)
+        leaves = int(np.argmax(level[end - 1] + warped <= reference - 3.0))
+        way = (time - leaves) / max(release_s * FRAME_RATE, 1.0)
+        straight = reference - level[end - 1] - 3.0 - 17.0 * way - KNEE_DB
+        between = (way >= 0.0) & (way <= 1.0)
+        warped[between] = np.minimum(np.maximum(warped, straight), 0.0)[between]
         late = np.flatnonzero(warped <= -20.0)
         exhausted = int((count - 1) / max(stretch, 1.0))  # from there on nothing is known of the fall
         since = int(late[0]) if len(late) else min(exhausted, count - 1)
@@ -458,6 +487,11 @@ def release(level: Array, noise: Array, begin: int, end: int, release_s: float) 
     closing[len(level) - last :] = -np.linspace(0, 60, last)
     faded[end:] += closing[end:, None]
     return fallen + closing, faded
+
+
+def _falling(line: Array) -> Array:
+    """A line without its rises: half way between the lowest it has been and the highest it still comes to."""
+    return np.asarray(0.5 * (np.minimum.accumulate(line) + np.maximum.accumulate(line[::-1])[::-1]))
 
 
 def _total(level: Array, noise: Array) -> Array:

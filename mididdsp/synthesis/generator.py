@@ -309,6 +309,7 @@ _SLUR_NEAR_DB = 0.3
 _SLUR_NOISE_DB = 1.5
 _TARGETS = ("level", "gain", "pitch")
 _LEVEL_STEP_DB = 6.0
+_NOISE_TURN_S = 0.02
 _SPARSE = 4
 _MAX_FRAMES = 32 * FRAME_TILE
 
@@ -321,16 +322,31 @@ class SynthesisGenerator:
         life_rms: rms of the micro-variation, without and with vibrato; [2, instruments, LIFE_CHANNELS,
             MODULATION_BANDS]. Given with fewer channels, as earlier weights hold it, the last ones are still.
         noise_edges_hz: edges of the noise bands it was trained on.
+        brightness_line: offset and slope of the brightness a note is made to have over the one asked for, so that it
+            lies where the network's own do; [instruments, 2]. None: what is asked for.
+        noise_shift_db: added to the noise while a note is held and as it dies away; [instruments, 2, NOISE_CENTRES].
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
 
     local = True
 
-    def __init__(self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...]) -> None:
+    def __init__(
+        self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...], *,
+        brightness_line: Array | None = None, noise_shift_db: Array | None = None,
+    ) -> None:
         self.network = network.eval()
         missing = LIFE_CHANNELS - np.shape(life_rms)[2]
         self.life_rms = np.pad(np.asarray(life_rms, dtype=np.float32), ((0, 0), (0, 0), (0, missing), (0, 0)))
         self.noise_edges_hz = noise_edges_hz
+        plain = np.tile(np.array([0.0, 1.0], np.float32), (len(INSTRUMENTS), 1))
+        self.brightness_line = plain if brightness_line is None else np.asarray(brightness_line, np.float32)
+        still = np.zeros((len(INSTRUMENTS), 2, NOISE_CENTRES), np.float32)
+        self.noise_shift_db = still if noise_shift_db is None else np.asarray(noise_shift_db, np.float32)
+
+    def changed(self, **arrays: Array) -> SynthesisGenerator:
+        """The same network with other ``life_rms``, ``brightness_line`` or ``noise_shift_db``."""
+        given = {name: getattr(self, name) for name in ("life_rms", "brightness_line", "noise_shift_db")} | arrays
+        return SynthesisGenerator(self.network, noise_edges_hz=self.noise_edges_hz, **given)
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> SynthesisGenerator:
@@ -339,12 +355,15 @@ class SynthesisGenerator:
         network = FrameNetwork(SynthesisConfig(**model["network"]))
         network.load_state_dict({name.removeprefix("network."): value for name, value in tensors.items()
                                  if name.startswith("network.")})
-        return cls(network, tensors["life_rms"].numpy(), tuple(float(edge) for edge in model["noise_edges_hz"]))
+        balance = {name: tensors[name].numpy() for name in ("brightness_line", "noise_shift_db") if name in tensors}
+        return cls(network, tensors["life_rms"].numpy(), tuple(float(edge) for edge in model["noise_edges_hz"]),
+                   **balance)
 
     def to_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """(tensors, the card's ``model`` entry)."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors["life_rms"] = torch.from_numpy(self.life_rms)
+        for name in ("life_rms", "brightness_line", "noise_shift_db"):
+            tensors[name] = torch.from_numpy(getattr(self, name))
         return tensors, {"network": asdict(self.network.config), "noise_edges_hz": list(self.noise_edges_hz)}
 
     def segments(
@@ -436,7 +455,9 @@ class SynthesisGenerator:
             output = _between(mean, asked)
         level, slow = output[:, 0], output[:, 1]
         knots = conformance.unheard(output[:, 2 : 2 + len(KNOTS)], note.pitch)
-        noise = output[:, 2 + len(KNOTS) :]
+        held, dying = self.noise_shift_db[INSTRUMENT_IDS[instrument]].astype(np.float64)
+        ending = np.clip(-until / _NOISE_TURN_S, 0.0, 1.0)[:, None]
+        noise = output[:, 2 + len(KNOTS) :] + (1.0 - ending) * held + ending * dying
         rms = self.life_rms[int(expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
         # in a short note there is no time to wander from its pitch and come back
         time_to = float(np.clip(place.seconds / 0.4, 0.1, 1.0)) ** 1.5
@@ -459,7 +480,8 @@ class SynthesisGenerator:
             level, noise = conformance.spread_again(level, noise, begin, end, *asked_level, expression.attack_s)
         if not place.planned.leads:
             level, noise = conformance.release(level, noise, begin, end, expression.release_s)
-        knots = conformance.brightness(knots, level, begin, end, expression.brightness, note.pitch)
+        offset, slope = self.brightness_line[INSTRUMENT_IDS[instrument]].tolist()
+        knots = conformance.brightness(knots, level, begin, end, offset + slope * expression.brightness, note.pitch)
         if not place.planned.joined:
             level, noise = conformance.begun(level, noise, begin, end, *attack)  # of the sum of all that is heard
         gain = expression.level_db - conformance.body_level(level, noise, begin, end)
@@ -474,6 +496,8 @@ class SynthesisGenerator:
         if drawn["gain"] is not None:
             level, noise = level + drawn["gain"][1], noise + drawn["gain"][1][:, None]
         slow = np.clip(slow, -80.0, 80.0)
+        if expression.vibrato_cents and expression.vibrato_rate_hz:
+            slow = vibrato.unswung(slow, swing, turned, begin, end, expression.vibrato_rate_hz)
         slow[end:] = slow[end - 1]
         wander = time_to * slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)
         # what is heard as the pitch of a note is its middle; under a vibrato as long a middle as there is

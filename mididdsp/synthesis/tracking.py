@@ -22,6 +22,13 @@ STEP_SEMITONES = 0.25
 PATH_HOP = 2
 """Frames between decisions."""
 
+WINDOWS = ((0.0, 34.0, 0.17), (34.0, 45.0, 0.11), (45.0, 62.0, 0.06), (62.0, 200.0, 0.032))
+"""From MIDI number, up to, seconds: about five periods of the lowest note. In shorter windows the partials of a bass
+and the valleys between them are one."""
+
+PARTIALS, PARTIALS_HZ = 20, 1_200.0
+"""A comb has so many partials, or as many as lie below this: a low note's power is far up."""
+
 _JUMP_COST = 0.10
 _VOICING_COST = 0.35
 _UNVOICED_SCORE = 0.22
@@ -71,10 +78,10 @@ def track_pitch(
 def _scores(audio: Array, candidates: Array, first: int, last: int) -> Array:
     """How well each candidate explains each decision frame, about 0–1; [last - first, candidates].
 
-    Low candidates need long windows, high ones short ones: three groups.
+    Low candidates need long windows, high ones short ones: ``WINDOWS``.
     """
     result = np.zeros((last - first, len(candidates)))
-    for low, high, window_s in ((0.0, 45.0, 0.11), (45.0, 62.0, 0.06), (62.0, 200.0, 0.032)):
+    for low, high, window_s in WINDOWS:
         mine = np.flatnonzero((candidates >= low) & (candidates < high))
         if len(mine) == 0:
             continue
@@ -103,11 +110,12 @@ def _matching(candidates: Array, frequency: Array, resolution_hz: float) -> NDAr
     hz = midi_to_hz(candidates)
     ratio = frequency[:, None] / hz[None, :]
     number = np.rint(ratio)
+    last = np.maximum(PARTIALS, PARTIALS_HZ / hz)
     off = (ratio - number) * hz[None, :] / resolution_hz  # in bins of the window
-    peak = np.exp(-((off / 0.9) ** 2)) * (number >= 1) * np.maximum(number, 1.0) ** -0.5 * (number <= 20)
+    peak = np.exp(-((off / 0.9) ** 2)) * (number >= 1) * np.maximum(number, 1.0) ** -0.5 * (number <= last)
     valley_number = np.floor(ratio) + 0.5
     off = (ratio - valley_number) * hz[None, :] / resolution_hz
-    valley = np.exp(-((off / 0.9) ** 2)) * np.maximum(valley_number, 1.0) ** -0.5 * (valley_number <= 20)
+    valley = np.exp(-((off / 0.9) ** 2)) * np.maximum(valley_number, 1.0) ** -0.5 * (valley_number <= last)
     scale = np.sqrt((peak**2).sum(0)) + 1e-9
     return np.asarray((peak - valley) / scale, dtype=np.float32)
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mididdsp.expression.types import NoteExpression
-from mididdsp.note_lines import find_vibrato
+from mididdsp.note_lines import find_vibrato, smoothed
+from mididdsp.units import FRAME_RATE
 
 Array = NDArray[np.floating[Any]]
 
@@ -28,7 +29,7 @@ GROWTH: Mapping[str, tuple[float, ...]] = MappingProxyType({
 
 GROWTH_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
 
-BEGUN = 0.75
+BEGUN = 0.85
 """Least relative extent once a vibrato has begun, in the first half of a note. The growth above is a mean over notes
 that begin theirs at different times; each by itself is above half of its extent within a cycle."""
 
@@ -106,6 +107,28 @@ def swing(
     return extent * envelope * np.sin(angle), -extent * envelope * np.cos(angle)
 
 
+def unswung(slow: Array, swing: Array, turned: Array, begin: int, end: int, rate_hz: float) -> Array:
+    """What moves a note's pitch slowly, less what in it moves with the vibrato.
+
+    A network that sees the swing takes a share of it back, as far as the extents it was shown were larger than what
+    was played; the extent that was asked for is that of the swing alone.
+
+    Args:
+        slow: cents; [T].
+        swing, turned: as ``swing`` gives them; [T].
+        begin, end: frames of the note.
+        rate_hz: of the vibrato.
+    """
+    cycle = round(FRAME_RATE / rate_hz) | 1
+    first = begin + min(cycle, (end - begin) // 4)  # the way into the note is no part of it
+    if end - first < 2 * cycle:
+        return slow
+    quick = np.stack([line - smoothed(line, cycle) for line in (swing[first:end], turned[first:end])], axis=1)
+    rest = slow[first:end] - smoothed(slow[first:end], cycle)
+    share, *_ = np.linalg.lstsq(quick, rest, rcond=None)
+    return np.asarray(slow - share[0] * swing - share[1] * turned)
+
+
 def _envelope(
     fade_s: float | None, since: Array, seconds: float, rate: float, delay: float, family: str
 ) -> Array | None:
@@ -116,7 +139,7 @@ def _envelope(
     place = np.clip(since / max(seconds, 0.01), 0, 1)
     growth = np.interp(place, GROWTH_AT, GROWTH[family])
     growth = np.where(place < 0.5, np.maximum(growth, BEGUN), growth)
-    envelope = growth * np.clip((since - delay) * rate * 1.5 + 0.25, 0.0, 1.0) * exit_
+    envelope = growth * np.clip((since - delay) * rate * 2.0 + 0.4, 0.0, 1.0) * exit_
     sounding = (since >= 0) & (since < seconds)
     peak = float(envelope[sounding].max()) if sounding.any() else 0.0
     if peak <= 0:

@@ -122,7 +122,8 @@ def _typical(powers: list[NDArray[np.floating[Any]]], fallback: NDArray[np.float
 
 
 def calibrate_life(
-    generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most: int = 24, rounds: int = 4
+    generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most: int = 24, rounds: int = 4,
+    with_partials: bool = True,
 ) -> SynthesisGenerator:
     """The generator with its life scaled, by instrument, vibrato and band, to what recorded single notes show.
 
@@ -131,6 +132,7 @@ def calibrate_life(
         notes: recorded single notes. Where fewer than eight tell, those of the family do.
         most: of them that are generated and sounded, of each instrument with and without vibrato.
         rounds: of comparing and scaling.
+        with_partials: scale the life of level and partials too; else it is taken as it is.
     """
     chosen: dict[tuple[int, bool], list[tuple[TrainingNote, Array]]] = {}
     for note in notes:
@@ -153,7 +155,7 @@ def calibrate_life(
         life[int(vibrates), instrument, 2 + len(KNOTS) :] = NOISE_LIFE_DB
     scale = np.ones((2, len(INSTRUMENTS), _KINDS, MODULATION_BANDS))
     for _ in range(rounds):
-        current = SynthesisGenerator(generator.network, _scaled(life, scale), generator.noise_edges_hz)
+        current = generator.changed(life_rms=_scaled(life, scale))
         made = {key: [_movement(*_generated(current, note)) for note, _ in group] for key, group in chosen.items()}
         for (instrument, vibrates), group in chosen.items():
             family = list(INSTRUMENTS.values())[instrument].family
@@ -170,12 +172,14 @@ def calibrate_life(
             step[2:, :SLOW] = step[2:, SLOW : SLOW + 1]
             if vibrates:
                 step[0, :LED_BY_VIBRATO] = 1.0
+            if not with_partials:
+                step[1] = 1.0
             moved_by = scale[int(vibrates), instrument] * step
             moved_by[:2] = np.clip(moved_by[:2], *_TOTAL)
             moved_by[1, SLOW] = min(moved_by[1, SLOW], 1.0)  # notes swell as slowly: their fluctuation is drawn apart
             moved_by[2:] = np.clip(moved_by[2:], *_NOISE_TOTAL)
             scale[int(vibrates), instrument] = moved_by
-    return SynthesisGenerator(generator.network, _scaled(life, scale), generator.noise_edges_hz)
+    return generator.changed(life_rms=_scaled(life, scale))
 
 
 def _step(real: Array, ours: Array, given: Array) -> Array:

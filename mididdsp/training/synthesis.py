@@ -1,4 +1,5 @@
-"""The recipe of the synthesis generator: frames of recorded notes → the mean network, then the life around it."""
+"""The recipe of the synthesis generator: frames of recorded notes → the mean network, then the life around it
+and what balances it."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from mididdsp.synthesis.generator import (
     SynthesisGenerator,
 )
 from mididdsp.synthesis.knots import KNOTS
+from mididdsp.training.balance import brightness_line, noise_shift
 from mididdsp.training.colours import filled_in, taught_semitones
 from mididdsp.training.life import calibrate_life, estimate_life
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
@@ -86,9 +88,19 @@ def run(config: Mapping[str, Any]) -> Path:
         [INSTRUMENT_IDS[note.facts["instrument"]] for note in notes["train"]],
         [note.facts["pitch"] for note in notes["train"]],
         count=len(INSTRUMENTS), semitones=len(network.colour.weight) // len(INSTRUMENTS))))
-    generator = SynthesisGenerator(network, estimate_life(network, prepared["train"]), NOISE_EDGES_HZ)
+    if config["keep_life"]:
+        if config["start"] is None:
+            raise TrainingError("keep_life=true keeps the life of the checkpoint to start from; give start=CHECKPOINT")
+        life = started.life_rms
+    else:
+        life = estimate_life(network, prepared["train"])
+    generator = SynthesisGenerator(network, life, NOISE_EDGES_HZ)
     if not config["made_up"]:
-        generator = calibrate_life(generator, [note for note in notes["train"] if "gap_after" not in note.facts])
+        generator = generator.changed(brightness_line=brightness_line(generator, prepared["train"]))
+        generator = calibrate_life(generator, [note for note in notes["train"] if _alone(note)],
+                                   with_partials=not config["keep_life"])
+        single = [note for note in prepared["train"] if _alone(note.note)]
+        generator = generator.changed(noise_shift_db=noise_shift(generator, single))
     tensors, model = generator.to_checkpoint()
     minutes = {
         instrument: round(sum(note.facts["seconds"] for note in notes["train"]
@@ -104,6 +116,10 @@ def run(config: Mapping[str, Any]) -> Path:
     }, half=config["half"])
     shutil.copyfile(out / CURVE_FILE, out / "checkpoint" / CURVE_FILE)
     return out / "checkpoint"
+
+
+def _alone(note: TrainingNote) -> bool:
+    return "gap_after" not in note.facts
 
 
 def _opened(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

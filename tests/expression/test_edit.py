@@ -247,7 +247,7 @@ WORDS = st.sampled_from([
     "vibrato=60c", "vibrato*=3", "vibrato=none", "vibrato_rate+=1Hz", "level+=30dB", "level=ramp(pp,ff)", "length*=9",
     "articulation=staccato,accent", "legato", "sforzato", "articulation=none", "crescendo", "diminuendo(p,f)",
     "pitch+=20c", "gain+=ramp(0dB,-6dB)", "level=curve(0:-30dB,1:-10dB)", "curves=none", "brightness-=4oct",
-    "attack*=100", "tuning=-2000c", "glide=30ms", "volume=1.5", "paper.attack=0", "paper.brightness=1", "marcato"])
+    "attack*=100", "tuning-=2000c", "glide=30ms", "volume*=2", "paper.attack=0", "paper.brightness=1", "marcato"])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -284,3 +284,16 @@ def test_a_selection_is_saved_and_read_as_the_performance_it_is(tmp_path: Any) -
 def test_every_scale_of_the_paper_can_be_assigned() -> None:
     for name in PAPER:
         assert edited(f"paper.{name}=0.5").origins["a"]
+
+
+@pytest.mark.parametrize("text", ["vibrato=-10c", "attack=-5ms", "length=100000%", "timing=-100s", "level=40dB",
+                                  "paper.vibrato=1.5", "vibrato=ramp(0c,5000c)"])
+def test_a_value_that_no_note_can_have_is_refused(text: str) -> None:
+    with pytest.raises(EditError, match=r"cannot be .*; give a number from"):
+        piece().select().edit(text)
+
+
+def test_a_vibrato_that_is_moved_below_nothing_is_none() -> None:
+    edited = piece().select().edit("vibrato=20c", "vibrato-=50c").performance
+    for expression in edited.expressions.values():
+        assert (expression.vibrato_cents, expression.vibrato_rate_hz, expression.vibrato_delay_s) == (0.0, None, None)

@@ -154,3 +154,42 @@ def test_long_vibrato_of_half_a_semitone_stays_one_note() -> None:
     pitch = 69.0 + 0.5 * np.sin(2 * np.pi * 6.0 * time)
     (only,) = find_notes(midi_to_hz(pitch), np.ones(len(time), bool), np.full(len(time), -20.0))
     assert only.offset - only.onset > 11 * FRAME_RATE
+
+
+def test_a_soft_bow_that_trembles_makes_no_notes() -> None:
+    random = np.random.default_rng(5)
+    moments = list(np.arange(0.25, 1.8, 0.13) + random.uniform(-0.02, 0.02, 12))
+    sure = np.full(len(times()), 0.5)
+    for moment in moments:
+        sure -= 0.16 * np.exp(-(((times() - moment) / 0.03) ** 2))  # the tracker doubts each time
+    f0, voiced, level = held(91.0, dips(moments, 8.0))
+    assert len(find_notes(f0, voiced, level, periodicity=sure)) == 1
+
+
+def test_a_few_bow_changes_at_one_pitch_are_notes() -> None:
+    moments = [0.6, 1.1, 1.5]
+    sure = np.full(len(times()), 0.5)
+    for moment in moments:
+        sure -= 0.16 * np.exp(-(((times() - moment) / 0.03) ** 2))
+    f0, voiced, level = held(91.0, dips(moments, 8.0))
+    assert len(find_notes(f0, voiced, level, periodicity=sure)) == 4
+
+
+def begun(sure_before: float, soft_db: float) -> list[tuple[int, float, bool]]:
+    """The notes of a sound that begins a minor third lower for 70 ms, softer and with another confidence."""
+    time = times()
+    early = time < 0.17
+    f0, voiced, level = held(np.where(early, 57.0, 60.0), np.where(early, -20.0 - soft_db, -20.0))
+    sure = np.where(early, sure_before, 0.7)
+    return [(note.onset, note.pitch, note.joined) for note in find_notes(f0, voiced, level, periodicity=sure)]
+
+
+def test_a_soft_unsure_beginning_is_the_notes_own() -> None:
+    ((onset, pitch, joined),) = begun(0.2, 8.0)
+    assert onset / FRAME_RATE == pytest.approx(0.1, abs=0.02)  # within the attack
+    assert pitch == pytest.approx(60.0, abs=0.1)
+    assert not joined
+
+
+def test_a_grace_note_is_a_note() -> None:
+    assert [round(pitch) for _, pitch, _ in begun(0.7, 0.0)] == [57, 60]

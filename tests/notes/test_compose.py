@@ -5,6 +5,7 @@ The prior is small and untrained: none of this may depend on how good it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from mididdsp.notes.keys import parse_key
 from mididdsp.notes.mending import mend_parallels
 from mididdsp.notes.midi import read_midi, write_midi
 from mididdsp.notes.musicxml import spelled, write_musicxml
-from mididdsp.notes.types import MeterChange, Note, Part, Score, TempoChange
+from mididdsp.notes.types import KeyChange, MeterChange, Note, Part, Score, TempoChange
 from mididdsp.notes.voice_leading import marks, parallels
 from mididdsp.notes.wishes import (
     ENSEMBLES,
@@ -345,3 +346,44 @@ def test_words_become_choices() -> None:
 def test_what_cannot_be_done_is_one_sentence(wrong, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ComposeError, match=message):
         wrong()
+
+
+def test_a_low_melody_becomes_a_voice_whose_player_has_it() -> None:
+    """A violin cannot play it; what is named as given stays so."""
+    for first, voice in ((40, 3), (50, 2)):
+        tune = song(melody([first, first + 2, first + 4, first + 5, first + 4, first + 2, first, first]))
+        take = harmonize(PRIOR, tune, wishes=QUICK, seed=1)[0]
+        assert take.score.parts[voice].notes == tune.parts[0].notes
+        assert take.report.marks.outside == 0
+        assert any("the melody is low" in line for line in take.report.messages)
+        named = harmonize(PRIOR, tune, given=(0,), wishes=QUICK, seed=1)[0]
+        assert named.score.parts[0].notes == tune.parts[0].notes
+        assert not any("the melody is low" in line for line in named.report.messages)
+
+
+def test_a_file_that_says_minor_is_in_minor() -> None:
+    """Of a signature of major the notes tell the mode, since many programs write that of any piece."""
+    tune = [65, 67, 69, 70, 72, 70, 69, 67, 65, 67, 69, 65]  # it ends on F
+    minor, major = (
+        harmonize(PRIOR, replace(song(melody(tune)), key=(KeyChange(beat=0.0, fifths=-1, mode=mode),)), wishes=QUICK)[0]
+        for mode in ("minor", "major")
+    )
+    assert minor.report.key == "D minor"
+    assert major.report.key == "F major"
+
+
+@pytest.mark.parametrize(("task", "said"), [
+    (lambda: infill(PRIOR, FOUR, bars=(3, 2)), "the bars 3 to 2 are none"),
+    (lambda: Lock(bars=(3, 1)), "the bars 3 to 1 are none"),
+    (lambda: infill(PRIOR, FOUR, open_voices=(9,)), r"the voices \[0, 1, 2, 3, 9\] are asked for"),
+    (lambda: generate(PRIOR, bars=2, voices=()), "name some of 0 to 3"),
+    (lambda: vary(PRIOR, FOUR, amount=0.5, wishes=Wishes(locks=(Lock(voices=(7,)),))), "voice 7 cannot be kept"),
+    (lambda: Wishes(passes=0), "passes is 0"),
+    (lambda: Wishes(method="x"), "choose gibbs or unmask"),
+    (lambda: Wishes(pickup=-1.0), "it must be a number from 0"),
+    (lambda: parse_lock(":"), "':' is no lock"),
+    (lambda: parse_lock("bass:"), "'bass:' is no lock"),
+])  # fmt: skip
+def test_what_cannot_be_asked_is_one_sentence(task: Callable[[], object], said: str) -> None:
+    with pytest.raises(ComposeError, match=said):
+        task()

@@ -241,6 +241,33 @@ def test_tremolo_repeats_the_note() -> None:
     assert len(many) <= 48
 
 
+def test_an_unmeasured_tremolo_is_as_quick_as_any() -> None:
+    played = notes(xml(note("C5", 16, '<ornaments><tremolo type="unmeasured">0</tremolo></ornaments>')))
+    assert len(played) == 48  # 12 strokes a second for four seconds
+
+
+def test_a_tremolo_between_two_notes_plays_them_in_turn() -> None:
+    sign = '<ornaments><tremolo type="{}">2</tremolo></ornaments>'
+    reading = read_score(xml(note("C5", 8, sign.format("start")), note("E5", 8, sign.format("stop")), note("G5", 16)))
+    played = reading.score.parts[0].notes
+    # semiquavers over the length of both: sixteen in a whole note of four seconds
+    assert [item.pitch for item in played] == [72.0, 76.0] * 8 + [79.0]
+    assert all("legato" in item.articulations for item in played[1:16])
+    assert played[15].offset == pytest.approx(4.0)
+    assert reading.messages == ()
+
+
+@pytest.mark.parametrize(("sign", "what"), [
+    ('<ornaments><tremolo type="start">2</tremolo></ornaments>', "tremolo between notes"),
+    ('<slur type="start" number="1"/>', "slur"),
+    ('<glissando type="start" number="1">gliss.</glissando>', "glissando"),
+])
+def test_a_line_that_does_not_end_is_listed(sign: str, what: str) -> None:
+    reading = read_score(xml(note("C5", 8, sign), note("E5", 8)))
+    assert [item.pitch for item in reading.score.parts[0].notes] == [72.0, 76.0]
+    assert any(f"{what} that does not end" in message and "bar 1" in message for message in reading.messages)
+
+
 def test_a_glissando_leads_into_the_note() -> None:
     line = '<glissando type="{}" number="1">gliss.</glissando>'
     reading = read_score(xml(note("C5", 16, line.format("start")), note("G5", 16, line.format("stop"))))

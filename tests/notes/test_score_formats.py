@@ -80,6 +80,29 @@ def test_mei_is_played_as_marked() -> None:
     assert any("MEI harpPedal" in message and "bar 1" in message for message in reading.messages)
 
 
+@pytest.mark.parametrize(("attributes", "count"), [('unitdur="16"', 16), ('unitdur="32"', 32), ('beams="1"', 8)])
+def test_a_tremolo_between_two_notes_of_mei_plays_them_in_turn(attributes: str, count: int) -> None:
+    single = b'<bTrem><note pname="c" oct="3" dur="1" stem.mod="1slash"/></bTrem>'
+    pair = f"""<fTrem {attributes}><note pname="c" oct="3" dur="1"/><chord dur="1"><note pname="e" oct="3"/>
+<note pname="g" oct="3"/></chord></fTrem>""".encode()
+    assert single in MEI
+    reading = read_score(MEI.replace(single, pair))
+    cello = part(reading, "Cello")
+    first, held = cello[0], cello[1:]
+    assert first.offset <= held[0].onset
+    assert [note.pitch for note in held if note.pitch == 48.0] == [48.0] * (count // 2)
+    assert len(held) == count // 2 + 2 * (count // 2)
+    assert held[-1].offset == pytest.approx(reading.score.duration)  # as long as one whole note, not two
+
+
+def test_a_tremolo_of_mei_that_is_none_loses_no_note() -> None:
+    single = b'<bTrem><note pname="c" oct="3" dur="1" stem.mod="1slash"/></bTrem>'
+    three = b"<fTrem>" + b'<note pname="c" oct="3" dur="4"/>' * 3 + b'<rest dur="4"/></fTrem>'
+    reading = read_score(MEI.replace(single, three))
+    assert len(part(reading, "Cello")) == 1 + 3
+    assert any("MEI tremolo" in message for message in reading.messages)
+
+
 def test_voices_and_decorations_of_abc_are_played() -> None:
     reading = read_score(ABC.encode())
     violin, cello = part(reading, "Violin"), part(reading, "Cello")
@@ -140,3 +163,49 @@ def test_places_beside_split_spines() -> None:
 def test_damaged_mei_is_refused_with_a_sentence(cut: int) -> None:
     with pytest.raises(ScoreError, match="damaged MEI|no score"):
         read_score(MEI[:cut])
+
+
+MUSEDATA = """
+
+
+01/01/00 nobody
+WK#:1         MV#:1
+Source
+Piece
+Movement
+Violino I
+1 0
+Group memberships: score
+score: part 1 of 1
+$  K:0   Q:2   T:4/4   C:4
+C5     2        q     d        (p
+D5     2        q     d        )(
+E5     2        q     d        )
+F5     2        q     d        .
+measure 2
+*               B       dolce
+G5     4        h     d        Z
+A5     4        h     d        [
+mheavy2
+/END
+"""
+
+
+def test_slurs_of_musedata_are_played_and_the_rest_is_listed() -> None:
+    reading = read_score(MUSEDATA.encode())
+    (violin,) = reading.score.parts
+    assert [note.pitch for note in violin.notes] == [72.0, 74.0, 76.0, 77.0, 79.0, 81.0]
+    assert {note.velocity for note in violin.notes} == {49}
+    # two slurs of two notes: the second begins anew on the note that ends the first
+    assert [note.articulations for note in violin.notes[:4]] == [(), ("legato",), ("legato",), ("staccato",)]
+    (message,) = reading.messages
+    for what in ("direction 'B dolce' (the score, bar 2)", "sign 'Z' (the score, bar 2)", "slur '[' that does not end"):
+        assert what in message
+
+
+@pytest.mark.parametrize("content", [
+    ABC.replace("G,8 |", "Jq |"), KERN.replace("4a", "4?")], ids=["abc", "humdrum"])
+def test_what_the_library_passes_over_is_listed(content: str, capfd: pytest.CaptureFixture[str]) -> None:
+    reading = read_score(content.encode())
+    assert any("pars" in message or "pitch information" in message for message in reading.messages)
+    assert capfd.readouterr().err == ""

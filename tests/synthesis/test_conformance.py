@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mididdsp.note_lines import attack_time
+from mididdsp.note_lines import attack_time, release_time
 from mididdsp.synthesis import conformance
 from mididdsp.synthesis.conformance import NoteClock
 from mididdsp.units import FRAME_RATE
@@ -126,7 +126,6 @@ def test_a_quick_attack_leaves_the_spread_of_the_level_as_asked(asked: float, pe
     assert np.std(inner[len(inner) // 10 : -len(inner) // 10]) == pytest.approx(asked, rel=0.12)
 
 
-
 @pytest.mark.parametrize("asked", [0.03, 0.1, 0.4])
 def test_the_release_takes_its_time(asked: float) -> None:
     level, noise = conformance.release(*line(), BEGIN, END, asked)
@@ -135,6 +134,32 @@ def test_the_release_takes_its_time(asked: float) -> None:
     if asked < 0.4:  # 0.4 s from -3 to -20 dB is longer than the frames there are
         assert (below20 - below3) / FRAME_RATE == pytest.approx(asked, abs=0.012)
     assert fall[-1] < -60.0
+
+
+@pytest.mark.parametrize("asked", [0.05, 0.1, 0.2])
+def test_a_release_that_breaks_off_and_lingers_is_straightened(asked: float) -> None:
+    """Where a fall is all but level, when it passes 20 dB is left to chance."""
+    level, noise = line()
+    count = len(level) - END
+    lingering = -np.minimum(3.0 * np.arange(count), 14.0) - 0.15 * np.arange(count) + 3.0 * np.sin(np.arange(count))
+    level[END:] = level[END - 1] + lingering
+    level, noise = conformance.release(level, noise, BEGIN, END, asked)
+    body = conformance.body_level(level, noise, BEGIN, END)
+    assert release_time(total(level, noise)[END:], body) == pytest.approx(asked, abs=0.012)
+    assert (np.diff(level[END:]) <= 1e-9).all()
+    time = np.arange(round(asked * FRAME_RATE)) / FRAME_RATE
+    # no further below the straight line than a knee, which begins up to a frame late
+    straight = body - 17.0 * (time + 1.0 / FRAME_RATE) / asked - 3.0 - conformance.KNEE_DB
+    assert (level[END : END + len(time)] >= straight).all()
+
+
+@pytest.mark.parametrize("asked", [1.0, 3.0])
+def test_the_shape_of_a_level_is_not_made_larger(asked: float) -> None:
+    """A step that the level has of itself stays as high where more spread is asked for: a swell gives the rest."""
+    level, noise = line()
+    level[(BEGIN + END) // 2 :] -= 1.0
+    moved, _ = conformance.fluctuation(level, noise, BEGIN, END, asked, 0.3)
+    assert abs(np.diff(moved[BEGIN + 20 : END - 20])).max() <= 1.0 + 0.2
 
 
 class TestTheClock:

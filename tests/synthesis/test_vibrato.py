@@ -11,7 +11,7 @@ from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.note_lines import find_vibrato
 from mididdsp.random import keyed_generator
-from mididdsp.synthesis.vibrato import BEGUN, swing
+from mididdsp.synthesis.vibrato import BEGUN, swing, unswung
 from mididdsp.units import FRAME_RATE
 
 EXPRESSION = NoteExpression(
@@ -122,3 +122,20 @@ def test_a_vibrato_begins_at_the_centre_when_it_was_asked_to(
     # a player's first swing is at its most a quarter of a cycle after the delay; half of that is reached before
     assert delay < first < delay + 0.26 / rate
     assert np.abs(cents[delay - 0.2 / rate > SINCE]).max() < 1.0
+
+
+@pytest.mark.parametrize("share", [-0.3, 0.2])
+def test_what_moves_with_the_vibrato_is_taken_out_of_the_slow_pitch(share: float) -> None:
+    cents, turned = played(temperature=1.0)
+    drift = 6.0 * np.sin(2 * np.pi * 0.4 * SINCE) - 25.0 * np.exp(-np.maximum(SINCE, 0.0) / 0.05)
+    left = unswung(drift + share * cents - 0.1 * turned, cents, turned, 10, len(SINCE) - 10, 5.5)
+    # what drifts slowly is told from a swing of 5.5 Hz to a few hundredths of its 40 cents
+    assert np.abs(left - drift).max() < 1.5
+
+
+def test_the_slow_pitch_of_a_short_note_or_a_late_vibrato_is_left_alone() -> None:
+    cents, turned = played()
+    drift = np.sin(SINCE)
+    assert unswung(drift, cents, turned, 10, 70, 5.5) is drift  # 0.24 s hold no two cycles
+    still = np.zeros(len(SINCE))
+    assert unswung(drift, still, still, 10, len(SINCE) - 10, 5.5) == pytest.approx(drift)

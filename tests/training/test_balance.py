@@ -1,0 +1,104 @@
+"""Balance: what a network gives on average is brought to where the recordings lie, and no further."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mididdsp.data.notes_dataset import TrainingNote
+from mididdsp.synthesis import conformance
+from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
+from mididdsp.synthesis.generator import NOISE_CENTRES, FrameNetwork, SynthesisConfig, SynthesisGenerator
+from mididdsp.synthesis.knots import KNOTS
+from mididdsp.synthesis.life import MODULATION_BANDS
+from mididdsp.training.balance import SLOPES, brightness_line, noise_shift
+from mididdsp.training.prepared_notes import PreparedNote, prepare_note
+from mididdsp.training.synthesis import made_up_notes
+
+INSTRUMENT = 0
+MISSING_DB = 3.0
+
+
+def generator(shift: np.ndarray | None = None) -> SynthesisGenerator:
+    network = FrameNetwork(SynthesisConfig(width=8, blocks=1, note_width=8, embedding=2, colour=2, dropout=0.0))
+    with torch.no_grad():
+        for values in network.parameters():
+            values.zero_()  # the same frame everywhere: partials fall by 3 dB a knot, noise 43 dB below the note
+        network.exit.bias[2 : 2 + len(KNOTS)] = -0.3 * torch.arange(len(KNOTS))
+        network.exit.bias[2 + len(KNOTS) :] = -4.0 - MISSING_DB / 10.0
+    life = np.zeros((2, 16, 2 + len(KNOTS), MODULATION_BANDS), np.float32)
+    return SynthesisGenerator(network, life, NOISE_EDGES_HZ, noise_shift_db=shift)
+
+
+def violins() -> list[TrainingNote]:
+    """Ten steady notes whose noise lies 40 dB below them in every band, and then dies away with them."""
+    notes = []
+    for at in range(0, 160, 16):
+        note = made_up_notes(160, 0)[at]
+        after = np.maximum(0.0, np.arange(len(note.frames["partial_db"])) - note.facts["offset"])
+        level = np.full(len(after), -26.0) - 0.6 * after
+        frames = {**note.frames, "partial_db": level, "level_db": level,
+                  "noise_db": np.repeat(level[:, None] - 40.0, NOISE_CENTRES, axis=1)}
+        notes.append(replace(note, facts={**note.facts, "item": f"{at}"}, frames=frames))
+    return notes
+
+
+def prepared(notes: list[TrainingNote]) -> list[PreparedNote]:
+    return [prepare_note(note) for note in notes]
+
+
+@pytest.mark.parametrize("off", [0.0, 0.4, -0.2])
+def test_the_line_goes_through_what_the_network_gives(off: float) -> None:
+    """A network that says the same whatever is asked: the line has the least slope and meets it in the middle."""
+    own = conformance.centroid(-3.0 * np.arange(len(KNOTS))[None, :].repeat(60, 0), np.zeros(60), 0, 60, 62.0)
+    notes = [replace(note, facts={**note.facts, "pitch": 62.0},
+                     expression=replace(note.expression, brightness=own + off + spread))
+             for note, spread in zip(violins(), np.linspace(-0.3, 0.3, 10))]
+    offset, slope = brightness_line(generator(), prepared(notes))[INSTRUMENT]
+    middle = np.median([note.expression.brightness for note in notes])
+    assert slope == pytest.approx(SLOPES[0])
+    assert offset + slope * middle == pytest.approx(own, abs=0.01)  # float32 outputs
+
+
+def test_too_few_notes_tell_nothing() -> None:
+    few = prepared(violins()[:7])
+    assert brightness_line(generator(), few)[INSTRUMENT].tolist() == [0.0, 1.0]
+    assert not noise_shift(generator(), few).any()
+
+
+def test_noise_that_lacks_is_found_and_then_there() -> None:
+    notes = prepared(violins())
+    found = noise_shift(generator(), notes)
+    # The swell of 1 dB that these notes are asked for lifts their middle, noise included, by most of it.
+    assert found[INSTRUMENT, 0] == pytest.approx(np.full(NOISE_CENTRES, MISSING_DB), abs=1.0)
+    assert not found[INSTRUMENT + 1 :].any()
+    again = generator(found)
+    made = noise_shift(again, notes)
+    assert np.allclose(made, found)  # of what is added already nothing is kept: it can be measured anew
+
+
+def test_the_shift_is_heard_while_held_and_as_it_dies() -> None:
+    from tests.synthesis.test_generator import EXPRESSION, note, plan, play
+
+    shift = np.zeros((16, 2, NOISE_CENTRES), np.float32)
+    shift[:, 0], shift[:, 1] = 2.0, 5.0
+    plain, = play(generator(), plan(note(duration=1.0)), {"a": EXPRESSION}, temperature=0.0)
+    moved, = play(generator(shift), plan(note(duration=1.0)), {"a": EXPRESSION}, temperature=0.0)
+    gained = (moved.noise_db - plain.noise_db).mean(1)
+    assert gained[100:200].mean() == pytest.approx(2.0, abs=0.3)  # the level of the sum is kept
+    assert gained[258:264].max() > 2.6  # until the noise is as far below the partials as a release lets it be
+
+
+def test_a_centroid_that_hardly_feels_a_tilt_is_not_forced() -> None:
+    """One strong partial and faint ones: to be .05 octaves brighter they would have to rise by 8 dB and more."""
+    knots = np.full((60, len(KNOTS)), -45.0)
+    knots[:, 0] = 0.0
+    level = np.zeros(60)
+    own = conformance.centroid(knots, level, 0, 60, 74.0)
+    near = conformance.brightness(knots, level, 0, 60, own + 0.05, 74.0)[0] - knots[0]
+    far = conformance.brightness(knots, level, 0, 60, own + 0.4, 74.0)[0] - knots[0]
+    assert 1.0 < near[1] < conformance.LEAST_TILT_DB + 0.05 * conformance.TILT_DB_AN_OCTAVE
+    assert far[1] > 2.0 * near[1]
