@@ -215,9 +215,10 @@ def fluctuation(
     # an attack or an end that is louder than the peak asked for is held below it
     ceiling = float((level[begin:end] + moved)[middle].max()) - 0.3
     over = np.minimum(0.0, ceiling - level[begin:end] - moved)
-    for outer, here in ((slice(0, trim), peak < 0.1), (slice(count - trim, count), peak > 0.9)):
-        if not here:
-            moved[outer] += over[outer]
+    outer = np.ones(count, bool)
+    outer[middle] = False
+    outer[np.abs((np.arange(count) + 0.5) / count - peak) <= PEAK_NEAR] = False
+    moved[outer] += over[outer]
     result = np.zeros(len(level))
     result[begin:end] = moved
     return level + result, noise + result[:, None]

@@ -37,11 +37,8 @@ from mididdsp.units import FRAME_RATE
 
 Array = NDArray[np.floating[Any]]
 
-LED_BY_VIBRATO = 4
-"""Under a vibrato the bands of pitch below this one (8 Hz) are the vibrato's own."""
-
 VIBRATO_BAND = 3
-"""The band of modulation from 4 to 8 Hz."""
+"""The band of modulation from 4 to 8 Hz; under a vibrato it is the vibrato's own."""
 
 STILL_CENTS = 3.0
 """A note without vibrato that moves more than this (rms, 4 to 8 Hz) has one that was not recognised."""
@@ -171,7 +168,7 @@ def calibrate_life(
             step[:2, :SLOW] = 1.0
             step[2:, :SLOW] = step[2:, SLOW : SLOW + 1]
             if vibrates:
-                step[0, :LED_BY_VIBRATO] = 1.0
+                step[0, VIBRATO_BAND] = 1.0
             if not with_partials:
                 step[1] = 1.0
             moved_by = scale[int(vibrates), instrument] * step

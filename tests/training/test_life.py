@@ -14,7 +14,7 @@ from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.generator import FrameNetwork, SynthesisConfig, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
-from mididdsp.training.life import LED_BY_VIBRATO, SLOW, VIBRATO_BAND, calibrate_life
+from mididdsp.training.life import SLOW, VIBRATO_BAND, calibrate_life
 from mididdsp.training.synthesis import made_up_notes
 from mididdsp.units import FRAME_RATE
 
@@ -52,7 +52,7 @@ def calibrated(rms: float, noise_wave_db: float = 0.0) -> np.ndarray:
 
 def test_too_much_life_is_taken_back_and_too_little_is_raised() -> None:
     """The first estimate is far off, on either side."""
-    quick = slice(LED_BY_VIBRATO, None)
+    quick = slice(VIBRATO_BAND + 1, None)
     factors = {rms: calibrated(rms)[VIBRATES, INSTRUMENT, PARTIALS, quick] / rms for rms in (0.02, 4.0)}
     assert (factors[4.0] < 0.8).all()
     assert (factors[0.02] > 1.5).all()
@@ -68,6 +68,6 @@ def test_noise_that_moves_is_learned_to_move() -> None:
 def test_what_notes_do_not_tell_is_left(what: str) -> None:
     life = calibrated(4.0)
     left = {"slow bands": life[VIBRATES, INSTRUMENT, PARTIALS, :SLOW],
-            "pitch under the vibrato": life[VIBRATES, INSTRUMENT, 1, :LED_BY_VIBRATO],
+            "pitch under the vibrato": life[VIBRATES, INSTRUMENT, 1, VIBRATO_BAND],
             "notes of another kind": life[1 - VIBRATES, :, : 2 + len(KNOTS)]}[what]
     assert np.allclose(left, 4.0)
