@@ -319,6 +319,8 @@ def test_stopped_by_hand_it_leaves_nothing_half_written(by: signal.Signals, leve
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where the tests themselves were put into the background, being interrupted is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (out / "s").exists():
