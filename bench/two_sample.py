@@ -8,8 +8,7 @@ to learn, half to tell), over five seeds; a recording's score is the mean over i
 
 * **logistic**: ridge logistic regression on 60 principal components of the patches;
 * **CNN**: three 3 x 3 convolutions (16, 32, 64 channels, stride 2, ReLU), mean over what is left, one linear layer;
-  Adam 2e-3, batches of 64 patches, weight decay 1e-3, 12 passes.
-
+  Adam 2e-3, batches of 64 patches, weight decay 1e-3, 12 passes;
 * **CNN, no rumble**: the same without the lowest band, 40 to 113 Hz. What rooms and stands rumble there is in the
   recordings of some instruments, down to 35 dB below the note, and is left out of our sound on purpose.
 

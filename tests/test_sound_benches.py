@@ -303,6 +303,15 @@ class TestTwoSamples:
         # Eight recordings a side: the AUC of chance has sd 0.15.
         assert abs(two_sample.cnn_auc(base, self.recordings(1.0, 2), seed=0) - 0.5) < 0.4
 
+    def test_rumble_alone_is_not_heard_without_the_lowest_band(self) -> None:
+        patches = self.recordings(1.0, 0)[0]
+        rumbling = patches.reshape(-1, two_sample.FRAMES, 64).copy()
+        rumbling[:, :, 0] += 20.0
+        rumbling = rumbling.reshape(patches.shape)
+        assert not np.array_equal(rumbling, patches)
+        assert np.array_equal(two_sample.without_lowest(rumbling), two_sample.without_lowest(patches))
+        assert np.array_equal(two_sample.without_lowest(patches)[:, 1:64], patches[:, 1:64])
+
     def test_long_recordings_do_not_rule(self) -> None:
         assert len(two_sample.patches_of(tone(440.0, 6.0))) == two_sample.MOST_PATCHES
 

@@ -10,20 +10,16 @@ where it dies away.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.instruments import INSTRUMENTS
-from mididdsp.notes.types import Chain, Note, PlannedNote
 from mididdsp.synthesis import conformance
 from mididdsp.synthesis.generator import NOISE_CENTRES, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.synthesis.types import Segment
-from mididdsp.training.life import predict
+from mididdsp.training.life import generated_alone, predict
 from mididdsp.training.prepared_notes import PreparedNote
 from mididdsp.units import FRAME_RATE
 
@@ -77,7 +73,7 @@ def noise_shift(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) ->
         found: list[list[Array]] = [[], []]
         for prepared in _spread(group, _MOST_NOISE):
             note = prepared.note
-            facts, segment = note.facts, _generated(plain, note)
+            facts, segment = note.facts, generated_alone(plain, note)
             onset, offset = facts["onset"], facts["offset"]
             start = round((1.0 - segment.start_s) * FRAME_RATE) - onset
             real = note.frames["noise_db"].astype(np.float64) + note.gain_db
@@ -114,13 +110,3 @@ def _spread(group: list[PreparedNote], most: int) -> list[PreparedNote]:
 
 def _power_mean(decibels: Array) -> Array:
     return np.asarray(10.0 * np.log10((10.0 ** (decibels / 10.0)).mean(0) + 1e-15))
-
-
-def _generated(generator: SynthesisGenerator, note: TrainingNote) -> Segment:
-    facts = note.facts
-    made = Note(id=facts["item"], onset=1.0, duration=facts["seconds"], pitch=facts["pitch"])
-    planned = PlannedNote(note=made, onset=1.0, offset=1.0 + facts["seconds"], previous=None, following=None,
-                          joined=False, leads=False)
-    expression = replace(note.expression, timing_s=0.0, length_ratio=1.0)
-    return generator.segment(facts["instrument"], Chain(id=made.id, voice=0, notes=(planned,)),
-                             {made.id: expression}, seed=0)

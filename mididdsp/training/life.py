@@ -32,6 +32,7 @@ from mididdsp.synthesis.generator import (
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS, MODULATION_EDGES_HZ, band_rms
 from mididdsp.synthesis.render import render_segment
+from mididdsp.synthesis.types import Segment
 from mididdsp.training.prepared_notes import PreparedNote, rows
 from mididdsp.units import FRAME_RATE
 
@@ -233,17 +234,22 @@ def _without_swell(series: Array) -> Array:
     return np.asarray(series - basis @ np.linalg.lstsq(basis, series, rcond=None)[0])
 
 
-def _generated(generator: SynthesisGenerator, note: TrainingNote) -> tuple[Array, Array, Array]:
-    """(f0 in cents, partials in dB, noise in dB) as analysed in a generated note, where the recording is measured."""
+def generated_alone(generator: SynthesisGenerator, note: TrainingNote) -> Segment:
+    """A recorded note with its measured expression, generated with nothing around it; its onset is at 1 s."""
     facts = note.facts
     made = Note(id=facts["item"], onset=1.0, duration=facts["seconds"], pitch=facts["pitch"])
     planned = PlannedNote(note=made, onset=1.0, offset=1.0 + facts["seconds"], previous=None, following=None,
                           joined=False, leads=False)
     expression = replace(note.expression, timing_s=0.0, length_ratio=1.0)
-    segment = generator.segment(facts["instrument"], Chain(id=made.id, voice=0, notes=(planned,)),
-                                {made.id: expression}, seed=0)
+    return generator.segment(facts["instrument"], Chain(id=made.id, voice=0, notes=(planned,)),
+                             {made.id: expression}, seed=0)
+
+
+def _generated(generator: SynthesisGenerator, note: TrainingNote) -> tuple[Array, Array, Array]:
+    """(f0 in cents, partials in dB, noise in dB) as analysed in a generated note, where the recording is measured."""
+    facts, segment = note.facts, generated_alone(generator, note)
     _, audio = render_segment(segment, noise_edges_hz=generator.noise_edges_hz, sample_rate=ANALYSIS_RATE, seed=0)
-    start = round((made.onset - segment.start_s) * FRAME_RATE)
+    start = round((1.0 - segment.start_s) * FRAME_RATE)
     length = min(facts["offset"] - facts["onset"] - _SKIPPED_END - _SKIPPED_START, round(_MOST_S * FRAME_RATE))
     first = start + _SKIPPED_START
     sounding = audio[: round((first + length + _SKIPPED_END) / FRAME_RATE * ANALYSIS_RATE)].astype(np.float64)

@@ -180,7 +180,7 @@ def test_what_is_asked_is_measured(kind: str, temperature: float, asked: dict[st
     check(segment)
     got = measured(segment, 1.0, 1.0 + duration, 62.0)
     assert got.level_db == pytest.approx(wanted.level_db, abs=0.1)
-    # A tilt of up to 7.5 dB an octave is spent on it, found on every fifth frame or so.
+    # The tilt is bent towards a limit, by little while the brightness is far off; it is found on every fifth frame.
     assert got.brightness == pytest.approx(wanted.brightness, abs=0.1)
     # A centre is a mean over two thirds of the body here and there: vibrato's last part cycle is left in short notes.
     assert got.tuning_cents == pytest.approx(wanted.tuning_cents, abs=3.0)
