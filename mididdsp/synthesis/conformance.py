@@ -23,6 +23,9 @@ from mididdsp.units import FRAME_RATE, midi_to_hz
 
 Array = NDArray[np.floating[Any]]
 
+_NEPER = math.log(10.0) / 10.0
+"""Of power, in a decibel."""
+
 ONSET_DB = 25.0
 """A note begins where its level passes this below its top."""
 
@@ -155,7 +158,7 @@ class NoteClock:
 
 def body_level(level: Array, noise: Array, begin: int, end: int) -> float:
     """Power mean over the body in dB, as ``note_lines`` defines it."""
-    power = 10 ** (level[begin:end] / 10) + (10 ** (noise[begin:end] / 10)).sum(1)
+    power = _power(level[begin:end], noise[begin:end])
     body = power >= power.max() * 0.01
     return float(10 * np.log10(power[body].mean()))
 
@@ -497,4 +500,9 @@ def _falling(line: Array) -> Array:
 
 def _total(level: Array, noise: Array) -> Array:
     """Level of partials and noise together, dB; [T]."""
-    return np.asarray(10.0 * np.log10(10 ** (level / 10) + (10 ** (noise / 10)).sum(1)))
+    return np.asarray(10.0 * np.log10(_power(level, noise)))
+
+
+def _power(level: Array, noise: Array) -> Array:
+    """Mean square of partials and noise together; [T]. Much of a render's time goes by here: exp is quicker than **."""
+    return np.asarray(np.exp(level * _NEPER) + np.exp(noise * _NEPER).sum(1))

@@ -59,6 +59,8 @@ _PITCH_CENTRES = np.arange(22.0, 108.0, 4.0)
 _SURROUNDING_FEATURES = 6
 NOTE_FEATURES = 12 + len(_PITCH_CENTRES) + _SURROUNDING_FEATURES
 FRAME_FEATURES = 3 + len(_ATTACK_TAUS) + 2 + len(_END_TAUS) + 2 + len(_RELEASE_TAUS) + 2 + 5 + 2
+_SINCE_COLUMN, _AFTER_COLUMN = 1, 3 + len(_ATTACK_TAUS) + 2 + len(_END_TAUS) + 1
+"""Of the frame features: 10 times the s since the onset, up to 0.1 s; s after the offset."""
 
 INSTRUMENT_IDS = {name: index for index, name in enumerate(INSTRUMENTS)}
 
@@ -74,6 +76,11 @@ LIFE_CHANNELS = 2 + len(KNOTS) + len(NOISE_LIFE_BANDS)
 
 SLOW_LIFE = 4
 """Bands of modulation below this one (8 Hz) have no room in a short note."""
+
+TIMBRE_PITCHES = np.arange(21.0, 109.0)
+TIMBRE_LEVELS_DB = np.arange(-44.0, -11.0, 8.0)
+TIMBRE_STATES = 3
+"""Of what is added to the network's timbre: held and alone, held among other notes, speaking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,9 +315,13 @@ _SLUR_DIP_S = 0.06
 _SLUR_NEAR_DB = 0.3
 _SLUR_NOISE_DB = 1.5
 _TARGETS = ("level", "gain", "pitch")
+_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db")
 _LEVEL_STEP_DB = 6.0
 _NOISE_TURN_S = 0.02
 _SPARSE = 4
+_SPOKEN_S = 0.04, 0.1
+_SCOOP_HELD_S, _SCOOP_TAU_S = 0.02, 0.025
+"""How recorded notes come to their pitch: off by as much for so long, then nearer (their autocovariance)."""
 _MAX_FRAMES = 32 * FRAME_TILE
 
 
@@ -325,6 +336,10 @@ class SynthesisGenerator:
         brightness_line: offset and slope of the brightness a note is made to have over the one asked for, so that it
             lies where the network's own do; [instruments, 2]. None: what is asked for.
         noise_shift_db: added to the noise while a note is held and as it dies away; [instruments, 2, NOISE_CENTRES].
+        scoop_cents: sd of how far off a note speaks, before it settles on its pitch; [instruments].
+        timbre_db: added to what the network says of partials and noise: what it leaves over of the recorded notes,
+            smoothed over pitch and level; [instruments, TIMBRE_STATES, TIMBRE_PITCHES, TIMBRE_LEVELS_DB, knots and
+            noise bands]. None: nothing.
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
 
@@ -332,7 +347,8 @@ class SynthesisGenerator:
 
     def __init__(
         self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...], *,
-        brightness_line: Array | None = None, noise_shift_db: Array | None = None,
+        brightness_line: Array | None = None, noise_shift_db: Array | None = None, scoop_cents: Array | None = None,
+        timbre_db: Array | None = None,
     ) -> None:
         self.network = network.eval()
         missing = LIFE_CHANNELS - np.shape(life_rms)[2]
@@ -342,10 +358,13 @@ class SynthesisGenerator:
         self.brightness_line = plain if brightness_line is None else np.asarray(brightness_line, np.float32)
         still = np.zeros((len(INSTRUMENTS), 2, NOISE_CENTRES), np.float32)
         self.noise_shift_db = still if noise_shift_db is None else np.asarray(noise_shift_db, np.float32)
+        steady = np.zeros(len(INSTRUMENTS), np.float32)
+        self.scoop_cents = steady if scoop_cents is None else np.asarray(scoop_cents, np.float32)
+        self.timbre_db = None if timbre_db is None else np.asarray(timbre_db, np.float32)
 
-    def changed(self, **arrays: Array) -> SynthesisGenerator:
-        """The same network with other ``life_rms``, ``brightness_line`` or ``noise_shift_db``."""
-        given = {name: getattr(self, name) for name in ("life_rms", "brightness_line", "noise_shift_db")} | arrays
+    def changed(self, **arrays: Array | None) -> SynthesisGenerator:
+        """The same network with other ``life_rms`` or others of what balances it."""
+        given = {name: getattr(self, name) for name in ("life_rms", *_BALANCE)} | arrays
         return SynthesisGenerator(self.network, noise_edges_hz=self.noise_edges_hz, **given)
 
     @classmethod
@@ -355,15 +374,16 @@ class SynthesisGenerator:
         network = FrameNetwork(SynthesisConfig(**model["network"]))
         network.load_state_dict({name.removeprefix("network."): value for name, value in tensors.items()
                                  if name.startswith("network.")})
-        balance = {name: tensors[name].numpy() for name in ("brightness_line", "noise_shift_db") if name in tensors}
+        balance = {name: tensors[name].numpy() for name in _BALANCE if name in tensors}
         return cls(network, tensors["life_rms"].numpy(), tuple(float(edge) for edge in model["noise_edges_hz"]),
                    **balance)
 
     def to_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """(tensors, the card's ``model`` entry)."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        for name in ("life_rms", "brightness_line", "noise_shift_db"):
-            tensors[name] = torch.from_numpy(getattr(self, name))
+        for name in ("life_rms", *_BALANCE):
+            if getattr(self, name) is not None:
+                tensors[name] = torch.from_numpy(getattr(self, name))
         return tensors, {"network": asdict(self.network.config), "noise_edges_hz": list(self.noise_edges_hz)}
 
     def segments(
@@ -500,6 +520,9 @@ class SynthesisGenerator:
             slow = vibrato.unswung(slow, swing, turned, begin, end, expression.vibrato_rate_hz)
         slow[end:] = slow[end - 1]
         wander = time_to * slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)
+        if not place.planned.joined:
+            off = temperature * float(self.scoop_cents[INSTRUMENT_IDS[instrument]])
+            wander += off * keyed_generator(seed, note.id, "scoop").standard_normal() * scoop(since)
         # what is heard as the pitch of a note is its middle; under a vibrato as long a middle as there is
         centre = np.hanning(end - begin + 2)[1:-1] ** (0 if expression.vibrato_cents else 2)
         edge = (end - begin) // 6
@@ -519,8 +542,9 @@ class SynthesisGenerator:
         planned = place.planned
         asked = note_features(planned.note.pitch, place.seconds, place.expression, planned.joined, planned.leads,
                               place.around)
+        number = INSTRUMENT_IDS[instrument]
         if shift is None:
-            return self._decode(instrument, asked, frames)
+            return self.outputs(number, asked, frames)
         steps = shift / _LEVEL_STEP_DB
         lowest, highest = int(np.floor(steps.min())), int(np.ceil(steps.max()))
         result = np.zeros((len(frames), 2 + len(KNOTS) + NOISE_CENTRES))
@@ -530,20 +554,54 @@ class SynthesisGenerator:
                 continue
             features = asked.copy()
             features[2] += step * _LEVEL_STEP_DB / 10.0
-            result += weight[:, None] * self._decode(instrument, features, frames)
+            result += weight[:, None] * self.outputs(number, features, frames)
         return result
 
     @torch.inference_mode()
-    def _decode(self, instrument: str, features: Array, frames: Array) -> Array:
+    def outputs(self, instrument: int, features: Array, frames: Array) -> Array:
+        """The mean of a note's frames, in dB and cents: what the network says, and ``timbre_db``; [T, D].
+
+        Args:
+            instrument: its number in ``INSTRUMENT_IDS``.
+            features: of ``note_features``; [NOTE_FEATURES].
+            frames: of ``frame_features``; [T, FRAME_FEATURES].
+        """
         device = self.network.exit.weight.device
         notes = torch.from_numpy(features.astype(np.float32)[None]).to(device)
-        modulation, base = self.network.encode(notes, torch.tensor([INSTRUMENT_IDS[instrument]], device=device))
+        modulation, base = self.network.encode(notes, torch.tensor([instrument], device=device))
         padded = np.zeros((padded_length(len(frames)), FRAME_FEATURES), np.float32)
         padded[: len(frames)] = frames
         tiles = torch.split(torch.from_numpy(padded).to(device)[None], _MAX_FRAMES, dim=1)
         chunks = [self.network.decode(tile, modulation, base)[0] for tile in tiles]
         output = torch.cat(chunks) if len(chunks) > 1 else chunks[0]
-        return np.asarray(output[: len(frames)].cpu().numpy(), dtype=np.float64) * OUTPUT_SCALE
+        mean = np.asarray(output[: len(frames)].cpu().numpy(), dtype=np.float64) * OUTPUT_SCALE
+        if self.timbre_db is not None:
+            mean[:, 2:] += _timbre(self.timbre_db[instrument], features, frames)
+        return mean
+
+
+def _timbre(table: Array, features: Array, frames: Array) -> Array:
+    """What is added to partials and noise of a note's frames, dB; [T, D] from [TIMBRE_STATES, P, L, D].
+
+    While the note speaks it is that of speaking, then that of the held note. Partials keep it as they die away.
+    """
+    pitch = np.clip(features[0] * 20.0 + 60.0, TIMBRE_PITCHES[0], TIMBRE_PITCHES[-1]) - TIMBRE_PITCHES[0]
+    level = np.clip(features[2] * 10.0 + REFERENCE_LEVEL_DB, TIMBRE_LEVELS_DB[0], TIMBRE_LEVELS_DB[-1])
+    at = (level - TIMBRE_LEVELS_DB[0]) / (TIMBRE_LEVELS_DB[1] - TIMBRE_LEVELS_DB[0])
+    low, soft = min(int(pitch), len(TIMBRE_PITCHES) - 2), min(int(at), len(TIMBRE_LEVELS_DB) - 2)
+    up = np.array([low + 1 - pitch, pitch - low])
+    louder = np.array([soft + 1 - at, at - soft])
+    here = np.einsum("splk,p,l->sk", table[:, low : low + 2, soft : soft + 2].astype(np.float64), up, louder)
+    neighbours = features[-_SURROUNDING_FEATURES:]
+    alone = neighbours[0] == 0 and neighbours[_SURROUNDING_FEATURES // 2] == 0
+    held = here[0] if alone else here[1]
+    joined = features[10] > 0
+    since = frames[:, _SINCE_COLUMN] / 10.0
+    speaking = np.zeros(len(frames)) if joined else np.clip(
+        (_SPOKEN_S[1] - since) / (_SPOKEN_S[1] - _SPOKEN_S[0]), 0.0, 1.0)
+    added = held + speaking[:, None] * (here[2] - held)
+    added[:, len(KNOTS) :] *= np.clip(1.0 - frames[:, _AFTER_COLUMN] / _NOISE_TURN_S, 0.0, 1.0)[:, None]
+    return np.asarray(added)
 
 
 def _places(
@@ -574,6 +632,11 @@ def _places(
         places.append(_Place(planned=planned, expression=expression, around=around, onset=onsets[index], offset=offset,
                              glide_in=glide_in, glide_out=glide_out))
     return onsets[0] - PRE_FRAMES / FRAME_RATE, places
+
+
+def scoop(since: Array) -> Array:
+    """The way of a note to its pitch, from 1 to 0; [T] for s since the onset."""
+    return np.asarray(np.exp(-np.maximum(since - _SCOOP_HELD_S, 0.0) / _SCOOP_TAU_S))
 
 
 def _glide(

@@ -19,8 +19,8 @@ from mididdsp.instruments import INSTRUMENTS
 from mididdsp.synthesis import conformance
 from mididdsp.synthesis.generator import NOISE_CENTRES, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.training.life import generated_alone, predict
-from mididdsp.training.prepared_notes import PreparedNote
+from mididdsp.training.life import generated_alone
+from mididdsp.training.prepared_notes import PreparedNote, rows
 from mididdsp.units import FRAME_RATE
 
 Array = NDArray[np.floating[Any]]
@@ -47,7 +47,8 @@ def brightness_line(generator: SynthesisGenerator, notes: Sequence[PreparedNote]
     for instrument, group in _grouped(notes).items():
         asked, given = [], []
         for note in _spread(group, _MOST_LINE):
-            facts, output = note.note.facts, predict(generator.network, note).astype(np.float64)
+            facts = note.note.facts
+            output = generator.outputs(note.instrument, note.features, rows(note, np.arange(len(note.target))))
             knots = conformance.unheard(output[:, 2 : 2 + len(KNOTS)], facts["pitch"])
             asked.append(note.note.expression.brightness)
             given.append(conformance.centroid(knots, output[:, 0], facts["onset"], facts["offset"], facts["pitch"]))
@@ -87,9 +88,9 @@ def noise_shift(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) ->
                 ours = _power_mean(segment.noise_db[start + first : start + end].astype(np.float64))
                 heard = np.maximum(theirs, ours) > note.expression.level_db + _HEARD_DB
                 found[which].append(np.where(heard, theirs - ours, 0.0))
-        for which, rows in enumerate(found):
-            if len(rows) >= _FEWEST:
-                shift = np.convolve(np.pad(np.median(rows, axis=0), 2, mode="edge"), np.ones(5) / 5, mode="valid")
+        for which, told in enumerate(found):
+            if len(told) >= _FEWEST:
+                shift = np.convolve(np.pad(np.median(told, axis=0), 2, mode="edge"), np.ones(5) / 5, mode="valid")
                 result[instrument, which] = np.clip(shift, -_MOST_SHIFT_DB, _MOST_SHIFT_DB)
     return result
 

@@ -26,12 +26,13 @@ from mididdsp.synthesis.generator import (
     SynthesisGenerator,
 )
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.training.balance import brightness_line, noise_shift
+from mididdsp.training.balance import noise_shift
 from mididdsp.training.colours import filled_in, taught_semitones
-from mididdsp.training.life import calibrate_life, estimate_life
+from mididdsp.training.life import calibrate_life, estimate_life, estimate_scoop
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
 from mididdsp.training.prepared_notes import Batches, prepare_note
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
+from mididdsp.training.timbre import with_timbre
 from mididdsp.units import FRAME_RATE
 
 ATTRIBUTION = ("Trained on samples of the Philharmonia Orchestra's players (CC BY-SA 3.0, philharmonia.co.uk).")
@@ -96,7 +97,8 @@ def run(config: Mapping[str, Any]) -> Path:
         life = estimate_life(network, prepared["train"])
     generator = SynthesisGenerator(network, life, NOISE_EDGES_HZ)
     if not config["made_up"]:
-        generator = generator.changed(brightness_line=brightness_line(generator, prepared["train"]))
+        generator = with_timbre(generator.changed(scoop_cents=estimate_scoop(network, prepared["train"])),
+                                prepared["train"])
         generator = calibrate_life(generator, [note for note in notes["train"] if _alone(note)],
                                    with_partials=not config["keep_life"])
         single = [note for note in prepared["train"] if _alone(note.note)]

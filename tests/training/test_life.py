@@ -14,7 +14,8 @@ from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.generator import FrameNetwork, SynthesisConfig, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
-from mididdsp.training.life import SLOW, VIBRATO_BAND, calibrate_life
+from mididdsp.training.life import SLOW, VIBRATO_BAND, calibrate_life, estimate_scoop
+from mididdsp.training.prepared_notes import prepare_note
 from mididdsp.training.synthesis import made_up_notes
 from mididdsp.units import FRAME_RATE
 
@@ -62,6 +63,39 @@ def test_noise_that_moves_is_learned_to_move() -> None:
     still, moving = (calibrated(4.0, wave)[VIBRATES, INSTRUMENT, NOISE, VIBRATO_BAND] for wave in (0.0, 6.0))
     assert (moving > 3.0 * still).all()
     assert moving.min() > 1.0  # dB; the wave's rms is 4.2
+
+
+def test_few_notes_that_vibrate_say_nothing_of_the_pitch() -> None:
+    """Eight of them: the pitch wanders as it does without a vibrato."""
+    before = generator(6.0)
+    life = before.life_rms.copy()
+    life[1 - VIBRATES] = 1.0
+    after = calibrate_life(before.changed(life_rms=life), recorded(), rounds=1).life_rms
+    assert np.allclose(after[VIBRATES, INSTRUMENT, 1], 1.0)
+    assert after[VIBRATES, INSTRUMENT, PARTIALS, VIBRATO_BAND].min() > 1.0
+
+
+@pytest.mark.parametrize("spread", [0.0, 20.0])
+def test_how_notes_come_to_their_pitch_is_learned(spread: float) -> None:
+    """Sixteen violin notes, some sharp and some flat while they speak; one that a tracker lost does not count."""
+    notes = []
+    for at, note in enumerate(made_up_notes(256, 0)[::16]):
+        off = 1000.0 if at == 7 else spread * np.linspace(-2.0, 2.0, 16)[at]
+        cents = np.zeros(len(note.frames["f0_cents"]))
+        cents[note.facts["onset"] : note.facts["onset"] + 12] = off
+        still = replace(note.expression, vibrato_cents=0.0, vibrato_rate_hz=None, vibrato_delay_s=None)
+        notes.append(prepare_note(replace(note, expression=still, frames={**note.frames, "f0_cents": cents})))
+    network = generator(0.0).network
+    with torch.no_grad():
+        network.exit.weight.zero_()
+        network.direct.weight.zero_()
+        network.tint.weight.zero_()
+    found = estimate_scoop(network, notes)
+    # Half of evenly spread values lie within half of their range: a normal spread with that median is 1.48 times it.
+    # Sixteen notes lie a quarter of that apart.
+    assert found[INSTRUMENT] == pytest.approx(1.4826 * spread, rel=0.25, abs=0.01)
+    assert not found[INSTRUMENT + 1 :].any()
+    assert not estimate_scoop(network, notes[:7]).any(), "seven tell nothing"
 
 
 @pytest.mark.parametrize("what", ["slow bands", "pitch under the vibrato", "notes of another kind"])
