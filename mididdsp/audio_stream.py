@@ -1,13 +1,14 @@
 """Recordings of any length, read in pieces: mono, at the rate that is asked for.
 
-Conventions: channels are averaged; audio is float32 [N], full scale 1.0. A piece may reach beyond the recording, where
-it is silent. What is read does not depend on how it is cut: the resampler runs through.
+Conventions: channels are averaged; audio is float32 [N], full scale 1.0. A constant offset of a channel is taken away,
+and a channel that holds the others upside down is turned round, both told from the first half minute. A piece may reach
+beyond the recording, where it is silent. What is read does not depend on how it is cut: the resampler runs through.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ SHORTEST_S = 0.05
 """Shorter recordings hold no note."""
 
 _BLOCK_S = 2.0
+_OPENING_S = 30.0
+_OFFSET_SHARE = 0.1  # of the RMS: sound itself has no mean to speak of
+_OPPOSED = -0.8  # correlation with the first channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,15 +69,24 @@ class Recording:
 
     def _own_blocks(self) -> Iterator[Float32]:
         size = int(_BLOCK_S * self.sample_rate)
+        offset, sign = self._channels()
+        plain = not offset.any() and (sign > 0).all()
         done = 0
         for block in self._raw_blocks(size):
-            mono = block.mean(axis=1, dtype=np.float32)
+            mono = (block if plain else (block - offset) * sign).mean(axis=1, dtype=np.float32)
             wrong = np.flatnonzero(~np.isfinite(mono))
             if len(wrong):
                 raise AudioFileError(f"{self.name} holds samples that are not numbers, the first at "
                                      f"{(done + int(wrong[0])) / self.sample_rate:.2f} s; export it again")
             done += len(mono)
             yield mono
+
+    def _channels(self) -> tuple[Float32, Float32]:
+        """(offset to be taken away, sign to be given) of each channel; [channels]."""
+        offset, covariance = opening(self._raw_blocks(int(_BLOCK_S * self.sample_rate)), self.sample_rate)
+        rms = np.sqrt(covariance.diagonal())
+        opposed = covariance[0] < _OPPOSED * rms[0] * rms
+        return offset, np.where(opposed, -1.0, 1.0).astype(np.float32)
 
     def _raw_blocks(self, size: int) -> Iterator[Float32]:
         """Blocks [n, channels]."""
@@ -90,6 +103,30 @@ class Recording:
         except (soundfile.SoundFileError, OSError) as error:
             reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
             raise AudioFileError(f"{self.name} cannot be read to its end ({reason}); export it again") from error
+
+
+def opening(blocks: Iterable[Float32], sample_rate: int) -> tuple[Float32, NDArray[np.float64]]:
+    """What the first half minute of a recording tells of its channels.
+
+    Args:
+        blocks: from its beginning on, [n, channels]; no more are taken than are needed.
+        sample_rate: Hz.
+
+    Returns:
+        (constant offset of each channel, 0 where it is no more than sound has by chance; [channels], and how the
+        channels vary together around it; [channels, channels]).
+    """
+    count, total, products = 0, np.zeros(1), np.zeros((1, 1))
+    for block in blocks:
+        finite = np.nan_to_num(block.astype(np.float64), posinf=0.0, neginf=0.0)
+        count, total, products = count + len(block), total + finite.sum(axis=0), products + finite.T @ finite
+        if count >= _OPENING_S * sample_rate:
+            break
+    mean = total / max(count, 1)
+    covariance = products / max(count, 1) - np.outer(mean, mean)
+    np.fill_diagonal(covariance, np.maximum(covariance.diagonal(), 0.0))
+    offset = np.where(np.abs(mean) > _OFFSET_SHARE * np.sqrt(covariance.diagonal()), mean, 0.0)
+    return offset.astype(np.float32), covariance
 
 
 def open_recording(path: str | os.PathLike[str]) -> Recording:

@@ -52,8 +52,8 @@ from mididdsp.units import FRAME_RATE, SILENCE_DB, hz_to_midi
 Array = NDArray[np.floating[Any]]
 Progress = Callable[[float], None]
 
-QUIET_DB = -100.0
-"""Stretches below this are silence: no segment."""
+QUIET_DB, SPAN_DB = -100.0, 80.0
+"""Stretches below the first are silence: no segment; in a soft recording only what lies so far below its top."""
 
 SHORTEST_GAP_S = 0.05
 """Shorter silence stays inside a segment."""
@@ -193,7 +193,7 @@ class Listening:
         power = (found.partials[own].astype(np.float64) ** 2).sum(axis=1) / 2.0
         rest = (10.0 ** (found.noise_db[own].astype(np.float64) / 10.0)).sum(axis=1)
         pitched = contours.voiced[first:last] & (contours.level_db[first:last] > self._loud_db)
-        doubtful = (power < _EXPLAINS * (power + rest)) | two_notes(found.partials[own])
+        doubtful = (power < _EXPLAINS * (power + rest)) | several_notes(found.partials[own])
         self._unexplained[span.first] = (int(np.sum(pitched & doubtful)), int(np.sum(pitched)))
         total = found.partials[own].sum(axis=1, dtype=np.float64)
         shares = found.partials[own] / np.maximum(total, 1e-12)[:, None]
@@ -250,26 +250,27 @@ _EXPLAINS = 0.7
 _UNEXPLAINED_MOST = 0.1
 """A recording of one line has its pitch explain 0.7 of the power in nearly all frames that are loud and have one."""
 
-_INTERVALS = ((2, 3), (3, 4), (3, 5), (4, 5), (5, 6))
-"""Frequency ratios of two strings that a tracker hears as one note far below both: fifth, fourth, sixth, thirds."""
+_TOGETHER = ((2, 3), (3, 4), (3, 5), (4, 5), (5, 6), (4, 5, 6), (5, 6, 8), (3, 4, 5))
+"""Frequency ratios of notes that a tracker hears as one far below them: fifth, fourth, sixth, thirds, major triads."""
 
-_TWO_HOLD, _ONE_HOLDS = 0.995, 0.9
+_TOGETHER_HOLD, _ONE_HOLDS = 0.995, 0.9
 
 
-def two_notes(partials: Array) -> NDArray[np.bool_]:
-    """Where two notes stand in a simple ratio and were taken for the partials of one; peak amplitudes [T, H] → [T].
+def several_notes(partials: Array) -> NDArray[np.bool_]:
+    """Where notes stand in simple ratios and were taken for the partials of one; peak amplitudes [T, H] → [T].
 
-    All the power is then in the multiples of two numbers, and not in those of one alone. Two notes an octave apart are
-    one note with strong even partials to this, as to the ear.
+    All the power is then in the multiples of two or three numbers, and not in those of one alone. Two notes an octave
+    apart are one note with strong even partials to this, as to the ear.
     """
     power = np.asarray(partials, dtype=np.float64) ** 2
     total = power.sum(axis=1) + 1e-30
     number = np.arange(1, power.shape[1] + 1)
     found = np.zeros(len(power), bool)
-    for low, high in _INTERVALS:
-        either = power[:, (number % low == 0) | (number % high == 0)].sum(axis=1) / total
-        alone = np.maximum(power[:, number % low == 0].sum(axis=1), power[:, number % high == 0].sum(axis=1)) / total
-        found |= (either > _TWO_HOLD) & (alone < _ONE_HOLDS)
+    for members in _TOGETHER:
+        multiples = [number % member == 0 for member in members]
+        together = power[:, np.any(multiples, axis=0)].sum(axis=1) / total
+        alone = np.max([power[:, own].sum(axis=1) for own in multiples], axis=0) / total
+        found |= (together > _TOGETHER_HOLD) & (alone < _ONE_HOLDS)
     return found
 
 _CENTRE_GAIN_DB = 10.0 * float(np.log10(2.0))
@@ -491,7 +492,7 @@ def _note_id(part: str, onset: int, pitch: float) -> str:
 
 def _spans(contours: Contours, heard: Sequence[HeardNote]) -> tuple[Span, ...]:
     """Segments to be: stretches of sound, cut where a note begins with an attack."""
-    sounding = contours.level_db > QUIET_DB
+    sounding = contours.level_db > min(QUIET_DB, float(contours.level_db.max()) - SPAN_DB)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], sounding.astype(np.int8), [0]])))
     stretches: list[list[int]] = []
     for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist()):
@@ -513,6 +514,8 @@ def _spans(contours: Contours, heard: Sequence[HeardNote]) -> tuple[Span, ...]:
     starts = np.array([first for first, _ in spans])
     owners: dict[int, list[int]] = {}
     for number, note in enumerate(heard):
-        owners.setdefault(int(np.searchsorted(starts, note.onset, side="right")) - 1, []).append(number)
+        # a note heard before the sound rises above silence belongs to the first
+        owner = max(int(np.searchsorted(starts, note.onset, side="right")) - 1, 0)
+        owners.setdefault(owner, []).append(number)
     return tuple(Span(first=first, last=last, notes=tuple(owners.get(index, ())))
                  for index, (first, last) in enumerate(spans))

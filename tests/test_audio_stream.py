@@ -74,3 +74,20 @@ def test_a_file_reads_as_it_was_written(tmp_path: Path) -> None:
     recording = open_recording(path)
     assert (recording.channels, recording.samples, recording.sample_rate) == (2, 150_000, 48_000)
     np.testing.assert_array_equal(np.concatenate(list(recording.blocks(48_000))), NOISE.mean(axis=0))
+
+
+def test_a_constant_offset_is_taken_away_and_sound_keeps_every_bit() -> None:
+    time_s = np.arange(96_000) / 48_000
+    tone = (0.1 * np.sin(2 * np.pi * 441.7 * time_s)).astype(np.float32)
+    plain, moved = (np.concatenate(list(recording_of(audio, 48_000).blocks(48_000))) for audio in (tone, tone + 0.3))
+    np.testing.assert_array_equal(plain, tone)
+    # float32 beside 0.3, and what the tone's own mean over its last cycle is
+    np.testing.assert_allclose(moved, tone, atol=1e-4)
+
+
+def test_a_channel_upside_down_does_not_silence_the_other() -> None:
+    left = NOISE[0]
+    turned = np.concatenate(list(recording_of(np.stack([left, -0.5 * left]), 48_000).blocks(48_000)))
+    np.testing.assert_array_equal(turned, np.stack([left, 0.5 * left]).mean(axis=0))
+    half = np.concatenate(list(recording_of(np.stack([left, 0 * left]), 48_000).blocks(48_000)))
+    np.testing.assert_array_equal(half, 0.5 * left)

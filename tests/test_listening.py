@@ -12,7 +12,7 @@ from mididdsp.audio_stream import Recording, recording_of
 from mididdsp.contours import PIECE_S, Contours, track_recording
 from mididdsp.expression.document import load_performance, save_performance
 from mididdsp.expression.types import ATTRIBUTES
-from mididdsp.listening import Listening, listen, only_part, tuning_of, two_notes
+from mididdsp.listening import Listening, listen, only_part, several_notes, tuning_of
 from mididdsp.notes.analysis import HeardNote
 from mididdsp.notes.types import Note, Part, Score, TempoChange
 from mididdsp.synthesis.render import render_stream
@@ -119,6 +119,17 @@ def test_silence_is_no_segment() -> None:
     assert len(found.notes) == 4
 
 
+def test_a_recording_60_db_down_is_measured_to_its_last_note() -> None:
+    """Its notes rise out of what counts as silence elsewhere; the 24 bits of a file hold them well."""
+    time_s = np.arange(int(1.5 * RATE)) / RATE
+    swell = 1e-3 * (time_s / 1.5) ** 2 * sum(np.sin(2 * np.pi * 440.0 * k * time_s) / k for k in range(1, 9))
+    audio = np.concatenate([swell, 1e-3 * phrase(PITCHES[:3], level=1.0, noise=0.0)]).astype(np.float32)
+    found = heard(audio)
+    list(found.segments())
+    assert {note.id for note in found.notes} == set(found.performance().expressions)
+    assert [note.pitch for note in found.notes] == [69.0, *PITCHES[:3]]
+
+
 def test_the_performance_says_where_it_came_from_and_survives_its_file(plain: Listening, tmp_path) -> None:  # type: ignore[no-untyped-def]
     performance = plain.performance()
     assert all(set(performance.origins[note.id].values()) == {"recording"} for note in plain.notes)
@@ -220,5 +231,7 @@ def test_two_strings_heard_as_one_low_note_are_told_from_one_note() -> None:
     oboe = np.where(number == 1, 0.15, np.where(number < 6, 1.0, 0.1))  # a weak fundamental is no second note
     fifth = np.where(number % 2 == 0, 2.0 / number, 0.0) + np.where(number % 3 == 0, 3.0 / number, 0.0)
     third = np.where(number % 4 == 0, 4.0 / number, 0.0) + np.where(number % 5 == 0, 5.0 / number, 0.0)
+    triad = third + np.where(number % 6 == 0, 6.0 / number, 0.0)
     octave = np.where(number % 2 == 0, 2.0 / number, 0.0)
-    assert two_notes(np.stack([single, oboe, fifth, third, octave])).tolist() == [False, False, True, True, False]
+    found = several_notes(np.stack([single, oboe, fifth, third, triad, octave]))
+    assert found.tolist() == [False, False, True, True, True, False]

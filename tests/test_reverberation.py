@@ -136,6 +136,15 @@ def test_the_command_takes_a_room_away_and_gives_another(tmp_path: Path) -> None
     assert abs(np.log(fall[1] / fall[2])) < 0.67 * abs(np.log(fall[0] / fall[2]))
 
 
+def test_the_command_says_what_it_took_away(tmp_path: Path) -> None:
+    for name, audio, said in (("wet", _wet(2.0, 3.0), "taken away"),
+                              ("without", _dry(), "nothing to take away")):
+        path = _file(tmp_path / f"{name}.wav", 0.5 * audio / np.abs(audio).max())
+        dry = CliRunner().invoke(cli, ["room", str(path), "--dry", "-o", str(tmp_path / "dry.wav")])
+        assert dry.exit_code == 0, dry.output
+        assert said in dry.output
+
+
 @pytest.mark.parametrize("arguments", [[], ["--dry", "--of", "{}"]])
 def test_the_command_wants_one_of_the_two(tmp_path: Path, arguments: list[str]) -> None:
     path = _file(tmp_path / "a.wav", _dry())

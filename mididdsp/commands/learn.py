@@ -105,6 +105,10 @@ def learn(
     talk.say(f"{name} plays the {learned.instrument}, learned from {heard:.1f} minutes; on held-out notes its partials "
              f"are {after['partials']:.1f} dB from the player's and its noise {after['noise']:.1f} dB "
              f"({before['partials']:.1f} and {before['noise']:.1f} dB before)")
+    others = [other for other in learned.report.instruments if other != learned.instrument]
+    if others:
+        talk.say(f"{', '.join(others)} in the same folder {'was' if len(others) == 1 else 'were'} left aside; name one "
+                 "with --instrument, or give each a folder of its own")
     where = name if output is None else str(out)
     talk.say(f"mididdsp render song.mid -o song.wav --checkpoint {where}")
     talk.data(_report(name, learned))

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LISTEN_S = 600.0
 """How much of a recording is listened to for its room."""
 
+LEAST_DB = -40.0
+"""Late sound this far below the direct sound is none."""
+
 
 @click.command()
 @click.argument("recording", type=EXISTING)
@@ -72,7 +75,7 @@ def room(
     with AudioWriter(output, rate, channels=channels, float32=float32) as writer:
         for block in stream:
             writer.write(block)
-    talk.say(f"{recording.name}: {_words(own)}" + (f"; {output.name}: {_words(target)}" if target else "; taken away"))
+    talk.say(f"{recording.name}: {_words(own)}" + _done(own, target, output))
     talk.data({"own": _plain(own), "given": _plain(target) if target else None})
 
 
@@ -117,8 +120,14 @@ def _in_room(
         yield direct + wet
 
 
+def _done(own: Reverberation, target: Reverberation | None, output: Path) -> str:
+    if target is not None:
+        return f"; {output.name}: {_words(target)}"
+    return "; nothing to take away" if own.amount_db < LEAST_DB else "; taken away"
+
+
 def _words(found: Reverberation) -> str:
-    if found.amount_db < -40.0:
+    if found.amount_db < LEAST_DB:
         return "no room to speak of"
     return f"a room of {found.middle_s:.1f} s, {found.amount_db:+.0f} dB beside the direct sound"
 

@@ -40,8 +40,8 @@ from mididdsp.data.recordings import DataError
 from mididdsp.files import atomic_path
 from mididdsp.instruments import INSTRUMENTS, by_register
 
-SURVEY_VERSION = 2
-SILENT_DB = -65.0
+SURVEY_VERSION = 3
+SILENT_DB = -80.0
 SHORTEST_S = 0.15
 LEAST_VOICED = 0.3
 """Of the loud time of a recording: with less, it is speech, drums or noise."""

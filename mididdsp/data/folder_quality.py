@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mididdsp.audio_stream import opening
 from mididdsp.data.recordings import DataError
 from mididdsp.synthesis.analysis import ANALYSIS_RATE, CONTENT_HZ
 from mididdsp.units import FRAME_RATE, SILENCE_DB
@@ -87,7 +88,7 @@ class Survey:
 
 
 def blocks(path: Path) -> Iterator[tuple[Float32, int]]:
-    """(samples [n, channels], sample rate) of a file from its beginning on.
+    """(samples [n, channels], sample rate) of a file from its beginning on, without a constant offset.
 
     Raises:
         DataError: it is not audio, is cut off or damaged, holds no samples, or samples that are not numbers.
@@ -96,17 +97,25 @@ def blocks(path: Path) -> Iterator[tuple[Float32, int]]:
 
     try:
         with soundfile.SoundFile(path) as file:
+            offset, _ = opening(_read(file), file.samplerate)
+        with soundfile.SoundFile(path) as file:
             seen = 0
-            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+            for block in _read(file):
                 if not np.isfinite(block).all():
                     raise DataError(f"{path} holds samples that are not numbers; export it again")
                 seen += len(block)
-                yield block, file.samplerate
+                yield block - offset if offset.any() else block, file.samplerate
             if not seen:
                 raise DataError(f"{path} holds no samples; give a file with sound")
     except (soundfile.SoundFileError, OSError, RuntimeError) as error:
         reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
         raise DataError(f"{path} cannot be read as audio ({reason}); export it again or take it away") from None
+
+
+def _read(file: Any) -> Iterator[Float32]:
+    """Blocks of an open file to its end."""
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+        yield block
 
 
 def mono_at_analysis_rate(path: Path, downmix: str) -> Iterator[Float32]:

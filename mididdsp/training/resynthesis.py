@@ -164,7 +164,7 @@ def sound_of(
         hz = f0_hz[row, :, None] * torch.arange(1, count + 1)
         partials = torch.exp(2.0 * _DB * (knots @ weights)) * (hz < CONDITION_RATE / 2)
         rms = torch.exp(_DB * noise)
-        gain = _correction(partials, rms, hz, level_db[row], edges_hz)[:, None]
+        gain = _correction(partials, rms, hz, level_db[row], edges_hz, network.config.lookahead)[:, None]
         peak, rms = torch.sqrt(2.0 * partials.clamp_min(1e-14)) * gain, rms * gain
         generator = keyed_generator(seed, "autoencoder noise", str(row))
         spectra = random_spectra(generator, noise_blocks(samples, CONDITION_RATE), CONDITION_RATE)
@@ -174,23 +174,27 @@ def sound_of(
     return torch.stack(sounds)
 
 
-def _correction(partials: Tensor, rms: Tensor, hz: Tensor, level_db: Tensor, edges_hz: tuple[float, ...]) -> Tensor:
-    """Factor that brings each frame to the loudness asked for, as ``Autoencoder.timbre`` does; [T].
+def _correction(
+    partials: Tensor, rms: Tensor, hz: Tensor, level_db: Tensor, edges_hz: tuple[float, ...], lookahead: bool
+) -> Tensor:
+    """Factor that brings each frame to the loudness asked for, as ``Autoencoder.conformed`` does; [T].
 
     Args:
         partials: mean squares [T, H] at ``hz`` [T, H].
         rms: of the noise bands; [T, B].
         level_db: the loudness; [T].
         edges_hz: of the bands.
+        lookahead: through the window that loudness is measured with; else frame by frame.
     """
     grid, weighting = weighting_table()
     gain = torch.from_numpy(weighting.astype(np.float32))
     power = (partials * gain[(hz / float(grid[1])).round().long().clamp(max=len(grid) - 1)]).sum(-1)
     power = power + rms.square() @ torch.from_numpy(band_gains(edges_hz).astype(np.float32))
-    reach = int(LOUDNESS_WINDOW / 2 / CONDITION_HOP)
-    kernel = torch.hann_window(2 * reach + 1, periodic=False).square()
-    padded = nn.functional.pad(power[None, None], (reach, reach), mode="replicate")
-    power = nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None])[0, 0]
+    if lookahead:
+        reach = int(LOUDNESS_WINDOW / 2 / CONDITION_HOP)
+        kernel = torch.hann_window(2 * reach + 1, periodic=False).square()
+        padded = nn.functional.pad(power[None, None], (reach, reach), mode="replicate")
+        power = nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None])[0, 0]
     found = 10.0 * torch.log10(power.clamp_min(10.0 ** (QUIET_DB / 10.0)))
     return torch.exp(_DB * (level_db - found).clamp(-_LARGEST_CORRECTION_DB, _LARGEST_CORRECTION_DB))
 

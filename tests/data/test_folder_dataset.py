@@ -148,6 +148,13 @@ def test_a_long_recording_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.
     assert seen.seconds == pytest.approx(3 * 8 * 0.35, abs=0.01)
 
 
+def test_a_constant_offset_and_a_low_level_hide_no_notes(tmp_path: Path) -> None:
+    write(tmp_path / "rec" / "violin dc.wav", 0.5 * tune() + 0.3)
+    write(tmp_path / "rec" / "violin soft.wav", 2e-3 * tune(-5.0, seed=2))
+    report = prepare_folder(tmp_path / "rec", tmp_path / "set", workers=1)
+    assert [one.notes for one in report.recordings] == [len(TUNE)] * 2
+
+
 def test_a_folder_in_urmp_s_form_gives_its_players_notes(tmp_path: Path) -> None:
     piece = tmp_path / "URMP" / "07_Tune_vn_vn"
     for number, shift in ((1, 0.0), (2, -4.0)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,14 @@ def test_a_wrong_call_is_refused_before_any_work(
     assert result.exit_code == 2
     assert what in result.output
     assert not (tmp_path / "home").exists()
+
+
+def test_other_instruments_in_the_folder_are_named(takes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    shutil.copytree(takes, folder / "oboe")
+    write(folder / "flute.wav", tune(5.0, seconds=0.45, seed=9))
+    result = CliRunner().invoke(cli, ["learn", str(folder), "--name", "mine", "-o", str(tmp_path / "out"), "--workers",
+                                      "1", "--minutes", "0.001", "--start", "nothing"])
+    assert result.exit_code == 0, result.output
+    assert "mine plays the oboe" in result.output
+    assert "flute in the same folder was left aside" in result.output

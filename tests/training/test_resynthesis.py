@@ -12,8 +12,9 @@ from made_up import RATE, tone
 
 from mididdsp.checkpoints import load_checkpoint
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
-from mididdsp.synthesis.autoencoder import AutoencoderConfig, AutoencoderNetwork
+from mididdsp.synthesis.autoencoder import Autoencoder, AutoencoderConfig, AutoencoderNetwork, segment_of
 from mididdsp.synthesis.conditions import CONDITION_RATE, condition_features, measured_loudness
+from mididdsp.synthesis.render import render_segment
 from mididdsp.training.loop import TrainingError
 from mididdsp.training.recipes import train
 from mididdsp.training.resynthesis import EXCERPT_FRAMES, Excerpts, resynthesis_loss, sound_clip, sound_of
@@ -44,6 +45,29 @@ def test_an_untrained_network_already_has_the_loudness_asked_for() -> None:
     # an untrained network makes much noise, whose loudness in 32 ms scatters by about 1 dB
     assert abs(float(np.mean(away))) < 0.5
     assert float(np.quantile(np.abs(away), 0.9)) < 3.0
+
+
+@pytest.mark.parametrize("lookahead", [False, True])
+def test_training_plays_what_the_model_will_play(lookahead: bool) -> None:
+    frames = 201
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = AutoencoderNetwork(AutoencoderConfig(
+            instruments=("violin",), width=16, blocks=1, embedding=2, body_points=8, lookahead=lookahead, dropout=0.0,
+            noise_bands=len(NOISE_EDGES_HZ) - 1))
+    f0, level = np.full(frames, 330.0), np.full(frames, -30.0)
+    level[:100] = -50.0
+    features = condition_features(f0, level, lookahead=lookahead)
+    tensors = [torch.from_numpy(values.astype(np.float32))[None] for values in (f0, level, features)]
+    played = Autoencoder(network, NOISE_EDGES_HZ, np.zeros((1, 5), np.float32), np.zeros((1, 3), np.float32))
+    segment = segment_of(played.timbre("violin", f0, level), f0, start_s=0.0, name="0")
+    power = np.zeros((2, frames - 3))
+    for seed in range(12):  # noise is drawn apart; its mean is not
+        trained = sound_of(network, *tensors, torch.tensor([0]), edges_hz=NOISE_EDGES_HZ, seed=seed)[0].detach().numpy()
+        sound = render_segment(segment, noise_edges_hz=NOISE_EDGES_HZ, sample_rate=CONDITION_RATE, seed=seed)[1]
+        power += [10 ** (measured_loudness(one, CONDITION_RATE)[: frames - 3] / 10) for one in (trained, sound)]
+    away = 10 * np.log10(power[0] / power[1])[92:108]
+    assert np.abs(away).max() < 0.5  # dB; with the wrong one of the two corrections 1.2 and more beside the step
 
 
 def test_a_tone_is_learned_from_its_sound(tmp_path: Path) -> None:
