@@ -1,6 +1,7 @@
 """The autoencoder: recordings told by fundamental and loudness alone, and how near their sound comes.
 
     python -m bench.autoencoder --data DATA [--split test] [--each 2] [--violin CHECKPOINT] [--own-only | --peers-only]
+    python -m bench.autoencoder --data DATA --parts [--each 2]     # which part of the parameters costs how much; valid
 
 The measure is the multi-scale spectral loss of ``bench.roundtrip`` at 16 kHz, dry, recordings scaled to -20 dB RMS.
 
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from bench.roundtrip import PUBLISHED, RATE, Clip, clips_of, rendered, spectral_loss, to_minus_20
 from mididdsp.audio_stream import recording_of
@@ -86,13 +88,54 @@ def resynthesis(
 
 def analysed(clip: Clip, heard: Heard) -> Float32:
     """The recording's own partials and noise, as the autoencoder could at best tell them."""
+    return sound(timbre_of(clip, heard), clip, heard, NOISE_EDGES_HZ)
+
+
+def timbre_of(clip: Clip, heard: Heard) -> Timbre:
+    """Partials and noise bands measured in the recording."""
     import soxr
 
     audio = soxr.resample(clip.audio, RATE, ANALYSIS_RATE).astype(np.float64)
     found = analyse_with_f0(audio, heard.f0_hz.astype(np.float64), heard.voiced)
     knots, _ = partials_to_knots(found.partials**2 / 2.0)
     count = len(heard.f0_hz)
-    return sound(Timbre(knots_db=knots[:count], noise_db=found.noise_db[:count]), clip, heard, NOISE_EDGES_HZ)
+    return Timbre(knots_db=knots[:count], noise_db=found.noise_db[:count])
+
+
+def parts(clips: Iterator[Clip], autoencoder: Autoencoder) -> dict[str, float]:
+    """Mean loss where parts of what the autoencoder says are replaced by what was measured in the recording."""
+    found: dict[str, list[float]] = {}
+    for clip in clips:
+        try:
+            heard = listen(recording_of(clip.audio, RATE, name=clip.name))
+        except TransferError:
+            continue
+        true = timbre_of(clip, heard)
+        count = len(true.knots_db)
+        heard = Heard(f0_hz=heard.f0_hz[:count], voiced=heard.voiced[:count], loudness_db=heard.loudness_db[:count])
+        moved = fit(heard, autoencoder, clip.instrument, octaves=0).gain_db
+        said = autoencoder.timbre(clip.instrument, heard.f0_hz, heard.loudness_db + moved)
+        knots, noise = said.knots_db - moved, said.noise_db - moved
+        away = np.clip(true.knots_db - knots, -40.0, 40.0)
+        pitch = np.rint(12.0 * np.log2(heard.f0_hz / 440.0))
+        each = np.empty_like(away)
+        for one in np.unique(pitch):
+            each[pitch == one] = np.median(away[pitch == one], axis=0)
+        variants = {
+            "as the autoencoder says": (knots, noise),
+            "constant error of the partials put right": (knots + np.median(away[heard.sounding], axis=0), noise),
+            "constant error at each pitch put right": (knots + each, noise),
+            "error slower than 0.3 s put right": (knots + uniform_filter1d(away, 75, axis=0), noise),
+            "error slower than 0.1 s put right": (knots + uniform_filter1d(away, 25, axis=0), noise),
+            "partials as measured": (true.knots_db, noise),
+            "noise as measured": (knots, true.noise_db),
+            "between notes as measured": (np.where(heard.sounding[:, None], knots, true.knots_db),
+                                          np.where(heard.sounding[:, None], noise, true.noise_db)),
+            "both as measured": (true.knots_db, true.noise_db)}
+        for name, (partials, bands) in variants.items():
+            made = sound(Timbre(knots_db=partials, noise_db=bands), clip, heard, autoencoder.noise_edges_hz)
+            found.setdefault(name, []).extend(losses(clip, [made]))
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def sound(timbre: Timbre, clip: Clip, heard: Heard, edges_hz: tuple[float, ...]) -> Float32:
@@ -194,12 +237,17 @@ def main() -> None:
     parser.add_argument("--split", default="test", choices=("valid", "test"))
     parser.add_argument("--each", type=int, default=1, help="held-out phrases of each instrument")
     parser.add_argument("--violin", type=Path, help="a checkpoint of at most 13 minutes of violin")
+    parser.add_argument("--parts", action="store_true", help="what each part costs, on split valid, and nothing else")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--own-only", action="store_true")
     only.add_argument("--peers-only", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     models = shipped()
+    if arguments.parts:
+        for name, value in parts(own_clips(arguments.data, "valid", arguments.each), models["autoencoder"]).items():
+            print(f"| {name} | {value:.2f} |")
+        return
     short = [name.replace("autoencoder-", "").replace("autoencoder", "small") for name in models]
     print("| model | parameters of one instrument's network |\n|---|---|")
     for name, model in models.items():

@@ -52,7 +52,7 @@ from mididdsp.units import FRAME_RATE, SILENCE_DB, hz_to_midi
 Array = NDArray[np.floating[Any]]
 Progress = Callable[[float], None]
 
-QUIET_DB, SPAN_DB = -100.0, 80.0
+QUIET_DB, SPAN_DB = -100.0, 60.0
 """Stretches below the first are silence: no segment; in a soft recording only what lies so far below its top."""
 
 SHORTEST_GAP_S = 0.05

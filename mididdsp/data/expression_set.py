@@ -31,6 +31,7 @@ from mididdsp.data.notes_dataset import TrainingNote, load_phrase_notes
 from mididdsp.data.recordings import DataError, playing_targets
 from mididdsp.data.violinists import COLUMNS, violin_notes
 from mididdsp.expression.generator import (
+    CONTEXT_FEATURES,
     REACH,
     SCALES,
     SHORTEST_VIBRATO_S,
@@ -72,17 +73,23 @@ SHAPE_SHARE = 0.25
 """How a note's level moves among others is taken from phrases in the first place; single notes with made-up neighbours
 fill in for instruments with few phrases."""
 
-HEARD_OF_EXTENT = 0.8
+HEARD_OF_EXTENT = 0.88
 """A vibrato grows and is not even: the median of its half cycles, which is what was published, is this share of the
 extent that it is played with."""
 
 HEARD_OF_SHARE = 0.97
 """Share of notes played with vibrato in which one is found: in the others it is too short, too late or too small."""
 
-VIBRATO_LOG_SD, VIBRATO_RATE_SD_HZ = 0.4, 0.5
+VIBRATO_LOG_SD = {"viola": 0.3, "cello": 0.37, "double_bass": 0.3, "flute": 0.3, "trombone": 0.25}
+"""Spread of extents, from the published 10 to 90 % of phrases; of the instruments that are not named 0.4."""
+
+VIBRATO_RATE_SD_HZ = {"viola": 0.4, "cello": 0.45, "double_bass": 0.4, "oboe": 0.4, "english_horn": 0.4,
+                      "saxophone": 0.4}
+"""The same of rates, less what finding one adds to it; of the others 0.5."""
+
 VIBRATO_DELAY_LOG_SD = 0.55
-VIOLIN_DELAY_LOG_SD = 0.9
-"""10 to 90 % of the delays of 22 violinists span 0.4 s; of the others only medians are known."""
+VIOLIN_DELAY_LOG_SD = 1.5
+"""10 to 90 % of the delays of 22 violinists span 0.6 s; of the others only medians are known."""
 
 FULL_VIBRATO_S = 0.5
 """From this length on notes vibrate as often as they ever do."""
@@ -111,6 +118,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.context)
+
+    def chosen(self, rows: NDArray[np.bool_]) -> Examples:
+        """Those examples for which ``rows`` [N] is true."""
+        return Examples(**{name: getattr(self, name)[rows]
+                           for name in ("context", "instrument", "values", "known", "vibrates")})
 
     @staticmethod
     def join(parts: list[Examples]) -> Examples:
@@ -188,6 +200,27 @@ def single_note_examples(
             rows.append((context, list(INSTRUMENTS).index(facts["instrument"]),
                          (values if velocity is None else shifted) + (swing if alone else 0.0),
                          mine + (swings if alone else 0.0), float(bool(vibrato)) if alone else np.nan))
+    return _stack(rows)
+
+
+def lone_vibrato_examples(notes: Sequence[TrainingNote]) -> Examples:
+    """The vibrato of single notes by themselves, each once, with its dynamic as velocity if it has one."""
+    rows = []
+    nobody: list[Neighbour | None] = [None] * (2 * REACH)
+    for note in notes:
+        facts = note.facts
+        vibrato = {name: getattr(note.expression, name) for name in VIBRATO_ATTRIBUTES}
+        told = vibrato["vibrato_cents"] and all(value is not None for value in vibrato.values())
+        if not told or facts["seconds"] < SHORTEST_VIBRATO_S or "vibrato" in (facts.get("style") or ""):
+            continue
+        values, known = _encode(vibrato)
+        context = context_features(facts["pitch"], facts["seconds"], facts["velocity"], (), False, False, nobody)
+        rows.append((context, list(INSTRUMENTS).index(facts["instrument"]), values, known, 1.0))
+    if not rows:  # nobody need have one
+        width = len(ATTRIBUTES)
+        return Examples(context=np.zeros((0, CONTEXT_FEATURES), np.float32), instrument=np.zeros(0, np.int64),
+                        values=np.zeros((0, width), np.float32), known=np.zeros((0, width), np.float32),
+                        vibrates=np.zeros(0, np.float32))
     return _stack(rows)
 
 
@@ -316,8 +349,8 @@ def figure_examples(folder: Path, *, count: int, seed: int) -> Examples:
                 played = (extent or 6.0) / HEARD_OF_EXTENT
                 uneven = VIOLIN_DELAY_LOG_SD if name == "violin" else VIBRATO_DELAY_LOG_SD
                 measured |= {
-                    "vibrato_cents": played * float(np.exp(random.normal(0, VIBRATO_LOG_SD))),
-                    "vibrato_rate_hz": (rate or 5.5) + float(random.normal(0, VIBRATO_RATE_SD_HZ)),
+                    "vibrato_cents": played * float(np.exp(random.normal(0, VIBRATO_LOG_SD.get(name, 0.4)))),
+                    "vibrato_rate_hz": (rate or 5.5) + float(random.normal(0, VIBRATO_RATE_SD_HZ.get(name, 0.5))),
                     "vibrato_delay_s": (delay or 0.3) * float(np.exp(random.normal(0, uneven)))}
         if not leads:
             gap = DETACHED_GAP_S * float(np.exp(random.normal(0, 0.4)))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, NoteExpression
+from mididdsp.expression.vibrato_lines import VibratoLines
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import ARTICULATIONS, PartPlan, PlannedNote
 from mididdsp.random import keyed_generator
@@ -42,6 +43,11 @@ CONTEXT_FEATURES = (PLAIN_FEATURES + len(VELOCITY_MARKS) + len(_PITCH_CENTRES) +
 
 SURROUNDINGS = len(ARTICULATIONS) + 2 + 2 * REACH * _NEIGHBOUR
 """The last features of a context: marks, joints and neighbours; all 0 for a plain note by itself."""
+
+VIBRATO_PLAIN = 4
+VIBRATO_FEATURES = VIBRATO_PLAIN + len(_PITCH_CENTRES) + 1
+"""What the lines of the vibrato see: pitch, length (twice) and velocity (0 where there is none), then the bells over
+pitch, and a one."""
 
 _COUNT = len(ATTRIBUTES)
 _INDEX = {name: index for index, name in enumerate(ATTRIBUTES)}
@@ -84,6 +90,7 @@ where an instrument's phrases never go, nothing else would hold the network."""
 
 SURFACE_PITCHES = tuple(range(21, 109))
 SURFACE_LENGTHS = (0.12, 0.35, 1.0, 3.0)
+COMPANY_ATTRIBUTES = ("level_db", "fluctuation_db", "peak_position", "brightness", "attack_noise_db", "attack_s")
 
 MOOD_WEIGHTS = np.array([0.35, 0.6, 1.0, 0.6, 0.35])
 """How much the draws of a note and of REACH notes on either side count in how it is played."""
@@ -193,6 +200,28 @@ def context_features(
     ])
 
 
+def vibrato_features(context: Tensor) -> Tensor:
+    """What the lines of the vibrato see of contexts [N, CONTEXT_FEATURES]; [N, VIBRATO_FEATURES]."""
+    bells = PLAIN_FEATURES + len(VELOCITY_MARKS)
+    return torch.cat([context[:, :3], context[:, 4:PLAIN_FEATURES], context[:, bells : bells + len(_PITCH_CENTRES)],
+                      torch.ones_like(context[:, :1])], -1)
+
+
+def surrounded(context: Tensor) -> Tensor:
+    """Whether notes have marks, joints or neighbours; bool [N] for contexts [N, CONTEXT_FEATURES]."""
+    return (context[:, -SURROUNDINGS:] != 0).any(-1)
+
+
+def marked(context: Tensor) -> Tensor:
+    """Whether notes have marks; bool [N] for contexts [N, CONTEXT_FEATURES]."""
+    return (marks_of(context) != 0).any(-1)
+
+
+def marks_of(context: Tensor) -> Tensor:
+    """The columns of contexts [N, CONTEXT_FEATURES] that hold marks, a view; [N, marks]."""
+    return context[:, -SURROUNDINGS : len(ARTICULATIONS) - SURROUNDINGS]
+
+
 def velocity_hats(velocity: Array) -> Array:
     """Hat functions on ``VELOCITY_MARKS``, summing to 1; [N, marks] for velocities [N]."""
     eye = np.eye(len(VELOCITY_MARKS))
@@ -217,7 +246,9 @@ class ExpressionNetwork(nn.Module):
     Where there is a velocity, the mean of ``SURFACE_ATTRIBUTES`` is a table over pitch, velocity and length,
     ``surface`` [instruments, attributes, pitches, velocities, lengths], fitted to single notes; to which the network
     adds what neighbours and marks change. ``rungs`` [instruments, velocities, lengths], on the model's scale, are added
-    to the mean level, so that the dynamics stand as far apart as players put them.
+    to the mean level, so that the dynamics stand as far apart as players put them. ``company`` [without and with
+    marks, instruments, ``COMPANY_ATTRIBUTES``, pitches] is added to the mean of notes among others: what the network
+    leaves over of each semitone there. The vibrato's own means are those of ``lines`` where these are fitted.
     """
 
     def __init__(self, config: ExpressionConfig) -> None:
@@ -240,6 +271,10 @@ class ExpressionNetwork(nn.Module):
         self.surface: Tensor
         self.register_buffer("rungs", torch.zeros(len(INSTRUMENTS), len(VELOCITY_MARKS), len(SURFACE_LENGTHS)))
         self.rungs: Tensor
+        self.register_buffer("company", torch.zeros(
+            2, len(INSTRUMENTS), len(COMPANY_ATTRIBUTES), len(SURFACE_PITCHES)))
+        self.company: Tensor
+        self.lines = VibratoLines(VIBRATO_FEATURES)
         widths = [CONTEXT_FEATURES + config.embedding] + [config.width] * config.layers
         self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
                                     for module in (nn.Linear(a, b), nn.SiLU(), nn.Dropout(config.dropout))])
@@ -259,16 +294,18 @@ class ExpressionNetwork(nn.Module):
         colour = (1.0 - part) * self.colour(row) + part * self.colour(row + 1)
         hidden = self.body(torch.cat([context, embedded], -1))
         mean = self.mean(hidden) + self.tint(colour) * self.tinted
-        surrounded = (context[:, -SURROUNDINGS:] != 0).any(-1)
+        company = surrounded(context)
         tabulated = (context[:, 3:4] > 0) & (self.on_surface > 0)
         mean = torch.where(tabulated, COMPANY_REACH * torch.tanh(mean / COMPANY_REACH), mean)
-        plain = ((context[:, 3] > 0) & ~surrounded).unsqueeze(-1) * self.on_surface  # there the table says all
+        plain = ((context[:, 3] > 0) & ~company).unsqueeze(-1) * self.on_surface  # there the table says all
         columns = [_INDEX[name] for name in SURFACE_ATTRIBUTES]
         mean = (mean * (1.0 - plain)).index_add(
             1, torch.tensor(columns, device=mean.device), self._tabulated(context, instrument))
         level = torch.tensor([_INDEX["level_db"]], device=mean.device)
         mean = mean.index_add(1, level, self._rung(context, instrument))
-        among = surrounded.to(context.dtype).unsqueeze(-1)
+        among = company.to(context.dtype).unsqueeze(-1)
+        semitones = torch.tensor([_INDEX[name] for name in COMPANY_ATTRIBUTES], device=mean.device)
+        mean = mean.index_add(1, semitones, among * self._in_company(context, instrument))
         flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], among, embedded], -1))
         lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(_COUNT, _COUNT)
@@ -276,7 +313,23 @@ class ExpressionNetwork(nn.Module):
         diagonal = torch.diagonal(lower, dim1=-2, dim2=-1)
         scale = 0.03 + nn.functional.softplus(diagonal + 0.3)
         factor = lower - torch.diag_embed(diagonal) + torch.diag_embed(scale)
+        mean, factor = self.lines(vibrato_features(context), instrument, company, mean, factor)
         return mean, factor, self.vibrato(hidden)[:, 0]
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the tensors of a checkpoint; one from before there were lines or ``company`` plays as it did."""
+        without = {f"lines.{name}": torch.zeros_like(value) for name, value in self.lines.state_dict().items()}
+        self.load_state_dict({**without, "company": torch.zeros_like(self.company), **tensors})
+
+    def _in_company(self, context: Tensor, instrument: Tensor) -> Tensor:
+        """``company`` at the notes, straight between semitones; [N, COMPANY_ATTRIBUTES]."""
+        at = (context[:, 0] * 20.0 + 60.0 - SURFACE_PITCHES[0]).clamp(0.0, len(SURFACE_PITCHES) - 1.001)
+        low = at.floor()
+        part = (at - low).unsqueeze(-1)
+        rows = self.company[marked(context).long(), instrument]  # [N, attributes, pitches]
+        lower, upper = (rows.gather(2, (low.long() + step).view(-1, 1, 1).expand(-1, rows.shape[1], 1))[..., 0]
+                        for step in (0, 1))
+        return (1.0 - part) * lower + part * upper
 
     def _rung(self, context: Tensor, instrument: Tensor) -> Tensor:
         """``rungs`` at the notes, straight between lengths and between velocities; 0 without a velocity; [N, 1]."""
@@ -339,7 +392,7 @@ class ExpressionGenerator:
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> ExpressionGenerator:
         """The generator that :meth:`to_checkpoint` wrote."""
         network = ExpressionNetwork(ExpressionConfig(**card["model"]["network"]))
-        network.load_state_dict(dict(tensors))
+        network.restore(tensors)
         return cls(network)
 
     def to_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -379,6 +432,12 @@ class ExpressionGenerator:
                                     given.get(note_id, {}))
         return result
 
+    def chances(self, plan: PartPlan) -> dict[str, float]:
+        """The chance that each note of a part has a vibrato, by id; of notes shorter than 0.2 s it is not used."""
+        planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
+        return {note_id: self._distribution(plan.part.instrument, item, planned)[2]
+                for note_id, item in planned.items()}
+
     @torch.inference_mode()
     def _distribution(
         self, instrument: str, item: PlannedNote, planned: Mapping[str, PlannedNote]
@@ -389,8 +448,10 @@ class ExpressionGenerator:
                                     item.leads, neighbours)
         device = self.network.mean.weight.device
         # one note at a time: a row's last bit must not depend on its company (see mididdsp.tiles)
-        mean, factor, logit = self.network(torch.from_numpy(features.astype(np.float32)[None]).to(device),
-                                           torch.tensor([list(INSTRUMENTS).index(instrument)], device=device))
+        context = torch.from_numpy(features.astype(np.float32)[None]).to(device)
+        number = torch.tensor([list(INSTRUMENTS).index(instrument)], device=device)
+        mean, factor, logit = self.network(context, number)
+        mean, factor, logit = self.network.lines.asked(number, surrounded(context), mean, factor, logit)
         return (mean[0].double().cpu().numpy(), factor[0].double().cpu().numpy(), float(torch.sigmoid(logit[0])))
 
     def _mood(self, note_id: str, planned: Mapping[str, PlannedNote], seed: int) -> Array:

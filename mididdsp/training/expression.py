@@ -13,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mididdsp.checkpoints import load_checkpoint, save_checkpoint
+from mididdsp.checkpoints import load_checkpoint, save_checkpoint, shipped
 from mididdsp.data.expression_set import (
     Examples,
     figure_examples,
+    lone_vibrato_examples,
     phrase_examples,
     single_note_examples,
     violin_examples,
 )
-from mididdsp.data.notes_dataset import TrainingNote, dynamic_level_db, load_notes, read_about
+from mididdsp.data.notes_dataset import TrainingNote, dynamic_level_db, load_notes, load_phrase_notes, read_about
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
     PLAIN_FEATURES,
@@ -36,15 +37,20 @@ from mididdsp.expression.generator import (
     Neighbour,
     context_features,
     masked_log_likelihood,
+    surrounded,
     velocity_hats,
 )
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.training.colours import filled_in, taught_semitones
-from mididdsp.training.loop import CURVE_FILE, train
+from mididdsp.training.company import company
+from mididdsp.training.loop import CURVE_FILE, LoopResult, TrainingError, train
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
 from mididdsp.training.surfaces import RISE, smooth_surfaces
+from mididdsp.training.vibrato import calibrate_vibrato
+from mididdsp.training.vibrato_lines import lines_of
 
 Batch = tuple[Tensor, ...]
 
@@ -135,9 +141,19 @@ def run(config: Mapping[str, Any]) -> Path:
         torch.manual_seed(settings.seed)
         network = ExpressionNetwork(ExpressionConfig(**config["model"]))
     if config["start"] is not None:
-        network.load_state_dict(load_checkpoint(Path(config["start"]), level="expression").tensors)
+        network.restore(load_checkpoint(Path(config["start"]), level="expression").tensors)
+    elif config["keep_network"]:
+        raise TrainingError("keep_network=true keeps the network of a checkpoint; give start=CHECKPOINT as well")
     network.surface.copy_(torch.from_numpy(surfaces))
     network.rungs.zero_()
+    network.lines.shifts.zero_()
+    network.lines.stretches.zero_()
+    if not config["made_up"]:
+        dataset = Path(config["data"])
+        lone = lone_vibrato_examples(load_notes(dataset, "train"))
+        among = Examples.join([sources["violinists"], sources["figures"]])
+        for name, values in lines_of(lone, among.chosen(surrounded(torch.from_numpy(among.context)).numpy())).items():
+            getattr(network.lines, name).copy_(values)
     network.to(device(config["device"]))
 
     def validate(model: nn.Module) -> dict[str, float]:
@@ -145,18 +161,32 @@ def run(config: Mapping[str, Any]) -> Path:
         flat = {f"{name}_{key}": value for name, values in of.items() for key, value in values.items() if key != "loss"}
         return {"loss": sum(values["loss"] for values in of.values()), **flat}
 
-    batches = Batches(list(zip(sources.values(), config["batch"])), seed=settings.seed)
-    result = train(network, batches, loss, settings, out, validate=validate, recipe=fixed_part(config),
-                   quiet=config["quiet"])
+    if config["keep_network"]:
+        result = LoopResult(step=0, seconds=0.0, valid=validate(network.eval()), valid_step=0, stopped="steps")
+    else:
+        batches = Batches(list(zip(sources.values(), config["batch"])), seed=settings.seed)
+        result = train(network, batches, loss, settings, out, validate=validate, recipe=fixed_part(config),
+                       quiet=config["quiet"])
     if not config["made_up"]:
-        dataset = Path(config["data"])
         heard = [sources[name] for name in ("notes", "phrases")]  # the others tell nothing that hangs on a semitone
         network.colour.weight.data.copy_(filled_in(network.colour.weight, taught_semitones(
             np.concatenate([examples.instrument for examples in heard]),
             np.concatenate([examples.context[:, 0] * 20.0 + 60.0 for examples in heard]),
             count=len(INSTRUMENTS), semitones=len(network.colour.weight) // len(INSTRUMENTS))))
-        spans = {name: row["level_span_pp_ff_db"] for name, row in read_about(dataset)["targets"].items()}
-        network.cpu().rungs.copy_(level_rungs(network, load_notes(dataset, "train"), spans))
+        playing = load_phrase_notes(dataset, "train")
+        network.cpu().company.copy_(torch.from_numpy(company(
+            network, phrase_examples(dataset, "train", copies=1, seed=0),
+            np.unique([note.facts["item"] for note in playing], return_inverse=True)[1])))
+        targets = read_about(dataset)["targets"]
+        spans = {name: row["level_span_pp_ff_db"] for name, row in targets.items()}
+        network.rungs.copy_(level_rungs(network, load_notes(dataset, "train"), spans))
+        if config["calibration_lines"]:
+            sound = load_checkpoint(Path(config["sound"] or shipped("synthesis")), level="synthesis")
+            asked = calibrate_vibrato(
+                ExpressionGenerator(network), SynthesisGenerator.from_checkpoint(sound.tensors, sound.card), targets,
+                lines=config["calibration_lines"])
+            network.lines.shifts.copy_(asked["shifts"])
+            network.lines.stretches.copy_(asked["stretches"])
     tensors, model = ExpressionGenerator(network.cpu()).to_checkpoint()
     save_checkpoint(out / "checkpoint", tensors, {
         "level": "expression", "model": model, "recipe": config["command"],
@@ -168,7 +198,9 @@ def run(config: Mapping[str, Any]) -> Path:
                     "valid": {name: round(value, 4) for name, value in result.valid.items()}},
         "licence": "CC BY-SA 4.0", "attribution": ATTRIBUTION, "settings": fixed_part(config),
     }, half=config["half"])
-    shutil.copyfile(out / CURVE_FILE, out / "checkpoint" / CURVE_FILE)
+    curve = (Path(config["start"]) if config["keep_network"] else out) / CURVE_FILE
+    if curve.exists():
+        shutil.copyfile(curve, out / "checkpoint" / CURVE_FILE)
     return out / "checkpoint"
 
 

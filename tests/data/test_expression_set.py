@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mididdsp.data import expression_set
 from mididdsp.data.expression_set import (
@@ -17,13 +19,21 @@ from mididdsp.data.expression_set import (
     SINGLE_NOTE_ATTRIBUTES,
     Examples,
     figure_examples,
+    lone_vibrato_examples,
     phrase_examples,
     single_note_examples,
     violin_examples,
 )
 from mididdsp.data.notes_dataset import load_notes
 from mididdsp.data.violinists import COLUMNS
-from mididdsp.expression.generator import CONTEXT_FEATURES, REACH, SCALES, SHORTEST_VIBRATO_S, VIBRATO_ATTRIBUTES
+from mididdsp.expression.generator import (
+    CONTEXT_FEATURES,
+    REACH,
+    SCALES,
+    SHORTEST_VIBRATO_S,
+    VIBRATO_ATTRIBUTES,
+    surrounded,
+)
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 
@@ -99,6 +109,24 @@ def test_shifts_move_what_has_a_velocity_alone(dataset: Path) -> None:
     moved = single_note_examples(notes, copies=6, seed=0, shifts=shift)
     difference = (moved.values - plain.values)[:, ATTRIBUTES.index("brightness")]
     assert np.allclose(difference, 0.5 * plain.context[:, VELOCITY_KNOWN])
+
+
+def test_lone_vibrato(dataset: Path) -> None:
+    notes = load_notes(dataset, "train")
+    examples = lone_vibrato_examples(notes)
+    wanted = [note for note in notes if note.expression.vibrato_cents and note.facts["seconds"] >= 0.2
+              and "vibrato" not in (note.facts.get("style") or "")]
+    assert len(examples) == len(wanted)
+    assert not surrounded(torch.from_numpy(examples.context)).any()
+    if wanted:
+        assert told(examples) == set(VIBRATO_ATTRIBUTES)
+    swinging = [replace(notes[0], expression=replace(
+        notes[0].expression, vibrato_cents=20.0, vibrato_rate_hz=6.5, vibrato_delay_s=0.2))]
+    one = lone_vibrato_examples(swinging)
+    assert told(one) == set(VIBRATO_ATTRIBUTES)
+    assert physical(one, "vibrato_cents") == pytest.approx(20.0, rel=1e-4)
+    asked = [replace(swinging[0], facts={**swinging[0].facts, "style": "molto-vibrato"})]
+    assert len(lone_vibrato_examples(asked)) == 0
 
 
 def test_phrases(dataset: Path) -> None:

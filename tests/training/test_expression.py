@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,10 @@ from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
 from mididdsp.training.expression import Batches, figures, level_rungs, loss, monotone_penalty
+from mididdsp.training.loop import TrainingError
 from mididdsp.training.recipes import train
 from mididdsp.training.surfaces import RISE
+from mididdsp.training.vibrato import calibrate_vibrato
 
 COUNT, LEVEL = len(ATTRIBUTES), ATTRIBUTES.index("level_db")
 PLAIN = NoteExpression(
@@ -143,6 +146,12 @@ def test_the_recipe_runs_end_to_end_resumes_and_continues(tmp_path: Path) -> Non
     parts = load_checkpoint(train("expression", ["recipe=debug", "steps=4"], out=tmp_path / "parts", quiet=True))
     assert parts.card["figures"]["steps"] == 4
     train("expression", ["recipe=debug", f"start='{folder}'"], out=tmp_path / "next", quiet=True)
+    kept = train("expression", ["recipe=debug", f"start='{folder}'", "keep_network=true"], out=tmp_path / "kept",
+                 quiet=True)
+    assert same(checkpoint.tensors, load_checkpoint(kept).tensors)
+    assert (kept / "curve.png").exists()
+    with pytest.raises(TrainingError, match="give start=CHECKPOINT"):
+        train("expression", ["recipe=debug", "keep_network=true"], out=tmp_path / "none", quiet=True)
 
 
 def test_the_recipe_learns_from_prepared_recordings(
@@ -152,8 +161,12 @@ def test_the_recipe_learns_from_prepared_recordings(
 
     whole = recipe.figure_examples
     monkeypatch.setattr(recipe, "figure_examples", lambda folder, *, count, seed: whole(folder, count=160, seed=seed))
-    options = ["recipe=debug", "made_up=false", f"data='{dataset}'", "steps=3"]
+    monkeypatch.setattr(recipe, "calibrate_vibrato", partial(calibrate_vibrato, rounds=1, instruments=("oboe", "tuba")))
+    options = ["recipe=debug", "made_up=false", f"data='{dataset}'", "steps=3", "calibration_lines=1"]
     folder = train("expression", options, out=tmp_path / "run", quiet=True)
+    shifts = load_checkpoint(folder).tensors["lines.shifts"]
+    moved = {name for name, row in zip(INSTRUMENTS, shifts) if row.any()}
+    assert moved == {"oboe", "tuba"}
     data = load_checkpoint(folder).card["data"]
     assert data["notes_examples"] == 4 * 10
     assert data["violinists_examples"] == 8

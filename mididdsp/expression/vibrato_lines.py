@@ -1,0 +1,93 @@
+"""How a vibrato is played on average: lines in pitch, length and velocity for each instrument, in place of a network.
+
+A few dozen single notes of an instrument tell its vibrato, and the published figures tell but medians: a network that
+sees all the music around a note reads more out of them than is there. So extent, rate and delay have as mean a line in
+pitch, length and velocity, with bells over the pitch, one for notes that stand alone and one for notes among others,
+and as spread a width. How they vary together with the other attributes remains the network's.
+
+This tells how players play, as it is measured. What is *asked for* in a note among others is then shifted: how often a
+vibrato is played, and these means, so that what is found in the sound is what is found in that of players
+(``mididdsp.training.vibrato``).
+
+Conventions: attributes on the scale of ``mididdsp.expression.generator.SCALES``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mididdsp.expression.types import ATTRIBUTES
+from mididdsp.instruments import INSTRUMENTS
+
+LINED = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
+"""The attributes that lines tell."""
+
+CHANCE = 0
+"""Column of the shifts that belongs to the chance of a vibrato (a logit); those of ``LINED`` follow."""
+
+
+class VibratoLines(nn.Module):
+    """Means and widths of ``LINED``, and what is to be asked for them to be heard; all 0 changes nothing.
+
+    Args:
+        features: of a note, the last of them 1.
+
+    Attributes:
+        weights: of the lines; the first index is 0 for notes that stand alone, 1 for notes among others;
+            [2, instruments, LINED, features].
+        widths: standard deviations, 0 where the network's mean and spread stand; [2, instruments, LINED].
+        shifts: of what is asked for in notes among others: of the logit of having a vibrato, of each mean;
+            [instruments, 1 + LINED].
+        stretches: by how much more than measured their deviations from the mean are drawn, as a share; [instruments,
+            LINED].
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.zeros(2, len(INSTRUMENTS), len(LINED), features))
+        self.register_buffer("widths", torch.zeros(2, len(INSTRUMENTS), len(LINED)))
+        self.register_buffer("shifts", torch.zeros(len(INSTRUMENTS), 1 + len(LINED)))
+        self.register_buffer("stretches", torch.zeros(len(INSTRUMENTS), len(LINED)))
+        self.weights: Tensor
+        self.widths: Tensor
+        self.shifts: Tensor
+        self.stretches: Tensor
+
+    def forward(
+        self, features: Tensor, instrument: Tensor, among: Tensor, mean: Tensor, factor: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and Cholesky factor with the lines in place.
+
+        Args:
+            features: [N, features].
+            instrument: [N].
+            among: whether there is anything around the note; bool [N].
+            mean, factor: of the network; [N, A], [N, A, A].
+        """
+        columns = _columns(mean)
+        place = among.long()
+        widths = self.widths[place, instrument]
+        told = widths > 0
+        line = (self.weights[place, instrument] * features.unsqueeze(1)).sum(-1)
+        mean = mean.index_copy(1, columns, torch.where(told, line, mean[:, columns]))
+        # a row of the factor scaled: another spread, the same correlations
+        scale = torch.where(told, widths / factor[:, columns].norm(dim=-1).clamp_min(1e-6), torch.ones_like(widths))
+        rows = torch.ones_like(mean).index_copy(1, columns, scale)
+        return mean, factor * rows.unsqueeze(-1)
+
+    def asked(
+        self, instrument: Tensor, among: Tensor, mean: Tensor, factor: Tensor, logit: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean [N, A], Cholesky factor [N, A, A] and logit of having a vibrato [N] to play by, of those that players
+        are found to have."""
+        company = among.to(mean.dtype).unsqueeze(-1)
+        shift = self.shifts[instrument] * company
+        columns = _columns(mean)
+        rows = torch.ones_like(mean).index_add(1, columns, self.stretches[instrument] * company)
+        return (mean.index_add(1, columns, shift[:, CHANCE + 1 :]), factor * rows.unsqueeze(-1),
+                logit + shift[:, CHANCE])
+
+
+def _columns(mean: Tensor) -> Tensor:
+    return torch.tensor([ATTRIBUTES.index(name) for name in LINED], device=mean.device)
