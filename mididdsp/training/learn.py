@@ -31,11 +31,11 @@ from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.generator import INSTRUMENT_IDS, FrameNetwork, SynthesisConfig, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
+from mididdsp.training.balance import brightness_line
 from mididdsp.training.life import estimate_life, estimate_scoop
 from mididdsp.training.loop import LOG_FILE, LoopSettings, train
 from mididdsp.training.prepared_notes import Batches, PreparedNote, prepare_note
 from mididdsp.training.synthesis import loss
-from mididdsp.training.timbre import with_timbre
 
 LEAST_S = 10.0
 """Seconds of notes without which nothing is learned."""
@@ -159,8 +159,8 @@ def learn(folder: Path, name: str, work: Path, out: Path, settings: LearnSetting
     clock.finishing("micro-variation and manner of playing")
     life = _life(started, network, prepared["train"], instrument)
     generator = SynthesisGenerator(network, life, NOISE_EDGES_HZ)
-    generator = with_timbre(generator.changed(scoop_cents=estimate_scoop(network, prepared["train"])),
-                            prepared["train"])
+    generator = generator.changed(scoop_cents=estimate_scoop(network, prepared["train"]),
+                                  brightness_line=brightness_line(generator, prepared["train"]))
     manner = _manner(notes["train"], instrument)
     tensors, model = generator.to_checkpoint()
     save_checkpoint(out, tensors, {
