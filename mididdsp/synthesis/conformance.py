@@ -29,9 +29,6 @@ _NEPER = math.log(10.0) / 10.0
 ONSET_DB = 25.0
 """A note begins where its level passes this below its top."""
 
-BEGUN_DB = 16.0
-"""A note is well begun so far below its top."""
-
 END_DB = 3.5
 """A body has ended where its level falls this below its power mean for good."""
 
@@ -91,7 +88,7 @@ MOST_NOISE_GAIN_DB = 25.0
 """Noise of an attack is made no more louder or softer: beyond, what is there is rounding."""
 
 LEAST_TILT_DB = 1.2
-TILT_DB_AN_OCTAVE = 42.0
+TILT_DB_AN_OCTAVE = 36.0
 """A note's partials are tilted by up to the first, dB an octave, and by the second for each octave that its brightness
 is off: more than that is not a brightness that is far off, but a centroid that hardly feels a tilt."""
 
@@ -318,17 +315,13 @@ def _body_partials(knots: Array, level: Array, begin: int, end: int, pitch: floa
 
 
 def onset(level: Array, noise: Array, begin: int) -> tuple[Array, Array]:
-    """The sound passes 25 dB below its top in the frame of the onset, not before and not after.
-
-    Where it comes later it rises from there to where it is well begun: it does not wait below.
-    """
+    """The sound passes 25 dB below its top in the frame of the onset, not before and not after."""
     total = _total(level, noise)
     threshold = float(total.max()) - ONSET_DB
+    later = np.flatnonzero(total[begin:] >= threshold + 0.5)
+    until = begin + (int(later[0]) if len(later) else 0)
     level = level.copy()
-    if total[begin] < threshold + 0.5:
-        well = begin + int(np.argmax(total[begin:] >= threshold + ONSET_DB - BEGUN_DB))
-        rise = np.linspace(threshold + 0.5, float(total[well]), well - begin, endpoint=False)
-        level[begin:well] = np.maximum(level[begin:well], rise)  # partials alone: the noise is as asked
+    level[begin:until] = np.maximum(level[begin:until], threshold + 0.5)  # partials alone: the noise is as asked
     cut = np.zeros(len(level))
     ceiling = threshold - 0.5 - 1.5 * np.arange(begin, 0, -1)
     cut[:begin] = np.minimum(0.0, ceiling - total[:begin])
