@@ -273,6 +273,7 @@ def several_notes(partials: Array) -> NDArray[np.bool_]:
         found |= (together > _TOGETHER_HOLD) & (alone < _ONE_HOLDS)
     return found
 
+
 _CENTRE_GAIN_DB = 10.0 * float(np.log10(2.0))
 """Makes up for the pan law: a part in the middle then has the recording's level on both sides."""
 

@@ -305,7 +305,7 @@ class ExpressionNetwork(nn.Module):
         mean = mean.index_add(1, level, self._rung(context, instrument))
         among = company.to(context.dtype).unsqueeze(-1)
         semitones = torch.tensor([_INDEX[name] for name in COMPANY_ATTRIBUTES], device=mean.device)
-        mean = mean.index_add(1, semitones, among * self._in_company(context, instrument))
+        mean = mean.index_add(1, semitones, among * self._of_semitones(context, instrument))
         flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], among, embedded], -1))
         lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(_COUNT, _COUNT)
@@ -321,7 +321,7 @@ class ExpressionNetwork(nn.Module):
         without = {f"lines.{name}": torch.zeros_like(value) for name, value in self.lines.state_dict().items()}
         self.load_state_dict({**without, "company": torch.zeros_like(self.company), **tensors})
 
-    def _in_company(self, context: Tensor, instrument: Tensor) -> Tensor:
+    def _of_semitones(self, context: Tensor, instrument: Tensor) -> Tensor:
         """``company`` at the notes, straight between semitones; [N, COMPANY_ATTRIBUTES]."""
         at = (context[:, 0] * 20.0 + 60.0 - SURFACE_PITCHES[0]).clamp(0.0, len(SURFACE_PITCHES) - 1.001)
         low = at.floor()
@@ -462,7 +462,6 @@ class ExpressionGenerator:
             key = name if name is not None else f"{note_id} {place}"
             total += weight * keyed_generator(seed, key, "mood").standard_normal(_COUNT)
         return np.asarray(total / np.sqrt((_MOODS**2).sum(0)))
-
 
     def _in_company(
         self, mood: Array, note_id: str, instrument: str, planned: Mapping[str, PlannedNote],
