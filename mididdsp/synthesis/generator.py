@@ -521,7 +521,7 @@ class SynthesisGenerator:
         slow[end:] = slow[end - 1]
         wander = time_to * slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)
         if not place.planned.joined:
-            off = temperature * float(self.scoop_cents[INSTRUMENT_IDS[instrument]])
+            off = time_to * temperature * float(self.scoop_cents[INSTRUMENT_IDS[instrument]])
             wander += off * keyed_generator(seed, note.id, "scoop").standard_normal() * scoop(since)
         # what is heard as the pitch of a note is its middle; under a vibrato as long a middle as there is
         centre = np.hanning(end - begin + 2)[1:-1] ** (0 if expression.vibrato_cents else 2)
