@@ -292,16 +292,22 @@ class TestDynamics:
 
 class TestTwoSamples:
     @staticmethod
-    def recordings(tilt: float, seed: int) -> list[np.ndarray]:
+    def recordings(tilt: float, seed: int, count: int = 16) -> list[np.ndarray]:
         random = np.random.default_rng(seed)
         return [mel_patches(tone(220 * 2 ** random.uniform(0, 1), 0.3, tilt=tilt)
-                            + 1e-4 * random.standard_normal(round(0.3 * RATE)), RATE) for _ in range(16)]
+                            + 1e-4 * random.standard_normal(round(0.3 * RATE)), RATE) for _ in range(count)]
 
     def test_the_network_tells_two_kinds_apart_and_one_not(self) -> None:
         base = self.recordings(1.0, 0)
         assert two_sample.cnn_auc(base, self.recordings(2.5, 1), seed=0) > 0.95
         # Eight recordings a side: the AUC of chance has sd 0.15.
         assert abs(two_sample.cnn_auc(base, self.recordings(1.0, 2), seed=0) - 0.5) < 0.4
+
+    def test_trees_tell_two_kinds_apart_and_one_not(self) -> None:
+        base = self.recordings(1.0, 0, count=60)  # leaves of trees hold twenty
+        assert two_sample.trees_auc(base, self.recordings(2.5, 1, count=60), seed=0) > 0.95
+        # Thirty recordings a side: the AUC of chance has sd 0.08.
+        assert abs(two_sample.trees_auc(base, self.recordings(1.0, 2, count=60), seed=0) - 0.5) < 0.25
 
     def test_rumble_alone_is_not_heard_without_the_lowest_band(self) -> None:
         patches = self.recordings(1.0, 0)[0]

@@ -69,10 +69,11 @@ the bow or the tongue that begins the next note ends the one before. Single note
 
 SPREAD_WITH_VELOCITY = {
     "level_db": 0.5, "brightness": 0.25, "attack_s": 0.25, "release_s": 0.25, "attack_noise_db": 0.25,
-    "fluctuation_db": 0.25, "peak_position": 0.25,
+    "fluctuation_db": 0.25,
 }
 """Share of an attribute's spread that is drawn where a velocity says how loud the note is: single notes of one dynamic
-differ from take to take, and from session to session, by more than a player does."""
+differ from take to take, and from session to session, by more than a player does. Where a note is loudest is drawn in
+full: few notes are loudest in the middle, and a mean of early and late is a hump that hardly any note has."""
 
 SPREAD_IN_COMPANY = {"attack_s": 0.3, "fluctuation_db": 0.3, "peak_position": 0.3, "level_db": 0.4}
 """Share that is drawn where there are neighbours: inside a phrase players are alike from note to note."""
