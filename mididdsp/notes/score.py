@@ -35,6 +35,7 @@ from mididdsp.notes.tracks import UniqueNames
 from mididdsp.notes.types import KeyChange, MeterChange, Part, Score
 from mididdsp.notes.unfinished import unfinished
 from mididdsp.notes.unfold import Bar, unfold
+from mididdsp.notes.wedges import move_ends_back
 from mididdsp.notes.words import tempo_word
 
 LARGEST_FILE_BYTES = 64 * 2**20
@@ -192,7 +193,11 @@ def _parsed(content: bytes, kind: str, name: str, messages: list[str], lists: Li
     except UnicodeDecodeError:
         # XML says what it is written in; music21 reads UTF-8 alone
         data = ElementTree.tostring(root, encoding="unicode") if root is not None else content.decode("latin-1")
+    if kind == "musicxml" and root is not None and move_ends_back(root):
+        data = ElementTree.tostring(root, encoding="unicode")
     if kind == "abc":
+        if not re.search(r"(?m)^K:", data):
+            raise ScoreError(f"{name} cannot be read as ABC: the tune has no key; add a line such as K:C before it")
         tunes = re.split(r"(?m)^(?=X:)", data)
         if len(tunes) > 2:
             messages.append(f"The file holds {len(tunes) - 1} tunes; the first is played.")

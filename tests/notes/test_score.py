@@ -364,6 +364,19 @@ def test_a_hairpin_moves_the_level_inside_a_held_note() -> None:
     assert (curve.times[-1], curve.values[-1]) == pytest.approx((4.0, DB_PER_VELOCITY * (96 - 49)))
 
 
+def test_a_hairpin_may_end_behind_the_bar_line() -> None:
+    bar = dynamic("p") + wedge("crescendo") + note("C5") + note("D5") + note("E5") + note("F5")
+    written = notes(xml(bar + wedge("stop"), dynamic("f") + note(length=16)))
+    behind = notes(xml(bar, wedge("stop") + wedge("diminuendo") + dynamic("f") + note(length=16) + wedge("stop")))
+    assert [item.velocity for item in written] == [49, 61, 72, 84, 96]  # from p to f in quarters of the way
+    assert [item.velocity for item in behind] == [item.velocity for item in written]
+
+
+def test_a_hairpin_that_ends_in_a_bar_without_notes_before_it_stays() -> None:
+    (only,) = notes(xml("", dynamic("p") + wedge("crescendo") + wedge("stop") + note()))
+    assert only.velocity == 49
+
+
 def test_fp_begins_loud_and_goes_on_soft() -> None:
     reading = read_score(xml(dynamic("fp") + note(length=16), note(length=16)))
     first, second = reading.score.parts[0].notes

@@ -133,6 +133,11 @@ def test_letters_of_abc_are_decorations_and_words_are_left_alone() -> None:
     assert unknown == []
 
 
+def test_abc_without_a_key_is_refused_in_plain_words() -> None:
+    with pytest.raises(ScoreError, match="no key; add a line such as K:C"):
+        read_score(b"X:1\nT:x\nL:1/8\nCDEF GABc\n")
+
+
 def test_da_capo_of_abc_is_taken() -> None:
     reading = read_score(b"X:1\nM:2/4\nL:1/4\nK:C\nC D | !fine!E F | G A !D.C.!|]\n")
     assert [note.pitch for note in reading.score.parts[0].notes][6:8] == [60.0, 62.0]
