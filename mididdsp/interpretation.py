@@ -28,7 +28,6 @@ from mididdsp.expression.types import (
     NoteExpression,
     Performance,
 )
-from mididdsp.intonation import tuning_shares
 from mididdsp.notes.alignment import Match, align
 from mididdsp.notes.types import Note, Part, PartPlan, Score
 from mididdsp.notes.voices import plan_part
@@ -258,21 +257,18 @@ def _drawn(
 ) -> dict[str, NoteExpression]:
     """A draw for every note of some parts (None: all), as if no note had a mark but ``legato``.
 
-    Where velocities move, levels are evened out, and where notes sound together they are tuned to each other; what is
-    given was played so, and the prior is told what it would have played of it.
+    Where velocities move, levels are evened out; what is given was played so, and the prior is told what it would have
+    played of it.
     """
     result: dict[str, NoteExpression] = {}
-    shares = tuning_shares(score)
     with one_torch_thread():
         for part in score.parts:
             if parts is None or part.name in parts:
                 plan = plan_part(replace(part, notes=tuple(map(_unmarked, part.notes))))
                 ways = evening(prior, plan)
                 drawn = prior.express(plan, seed=seed, temperature=temperature, given={
-                    note_id: _as_drawn(values, ways.get(note_id), shares[note_id])
-                    for note_id, values in given.items() if note_id in shares})
-                result.update({note_id: _as_played(expression, ways.get(note_id), shares[note_id],
-                                                   given.get(note_id, {}))
+                    note_id: _as_drawn(values, ways.get(note_id)) for note_id, values in given.items()})
+                result.update({note_id: _evened(expression, ways.get(note_id), given.get(note_id, {}))
                                for note_id, expression in drawn.items()})
     return result
 
@@ -284,29 +280,21 @@ def _held(hints: Given, curves: Sequence[Curve]) -> Given:
                         for note_id in drawn}}
 
 
-def _as_drawn(values: Mapping[str, float | None], way: Evening | None, share: float) -> Mapping[str, float | None]:
-    level, tuning = values.get("level_db"), values.get("tuning_cents")
-    drawn = dict(values)
-    if way is not None and level is not None:
-        drawn["level_db"] = _legal("level_db", way.drawn(level))
-    if tuning is not None:
-        drawn["tuning_cents"] = _legal("tuning_cents", tuning / share)
-    return drawn
+def _as_drawn(values: Mapping[str, float | None], way: Evening | None) -> Mapping[str, float | None]:
+    level = values.get("level_db")
+    return values if way is None or level is None else {**values, "level_db": _legal(way.drawn(level))}
 
 
-def _as_played(
-    expression: NoteExpression, way: Evening | None, share: float, given: Mapping[str, float | None]
-) -> NoteExpression:
-    level, tuning = given.get("level_db"), given.get("tuning_cents")
-    if way is not None:
-        level = _legal("level_db", way.evened(expression.level_db)) if level is None else level
-        expression = replace(expression, level_db=level)
-    return replace(expression, tuning_cents=share * expression.tuning_cents if tuning is None else tuning)
+def _evened(expression: NoteExpression, way: Evening | None, given: Mapping[str, float | None]) -> NoteExpression:
+    if way is None:
+        return expression
+    level = given.get("level_db")
+    return replace(expression, level_db=_legal(way.evened(expression.level_db)) if level is None else level)
 
 
-def _legal(name: str, value: float) -> float:
-    low, high, _ = ATTRIBUTE_RANGES[name]
-    return min(max(value, low), high)
+def _legal(level: float) -> float:
+    low, high, _ = ATTRIBUTE_RANGES["level_db"]
+    return min(max(level, low), high)
 
 
 def _unmarked(note: Note) -> Note:
