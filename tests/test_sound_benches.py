@@ -254,6 +254,15 @@ class TestAttacks:
         _, cut = attacks.times_of(tone(440.0, 1.0)[:round(0.9 * RATE)], 69.0, recorded=True)
         assert math.isnan(cut)
 
+    def test_what_an_editor_faded_out_tells_no_release(self) -> None:
+        ringing = tone(440.0, 1.0)[:round(0.9 * RATE)]
+        ringing[-round(0.04 * RATE):] *= np.linspace(1.0, 0.0, round(0.04 * RATE)) ** 2
+        ended = np.concatenate([ringing, np.zeros(round(0.1 * RATE))])
+        assert math.isnan(attacks.times_of(ended, 69.0, recorded=True)[1])
+        room = tone(440.0, 1.0, release_s=0.2)
+        tail = np.concatenate([room, 0.003 * room[:round(0.15 * RATE)]])  # 50 dB down it goes on for a while
+        assert attacks.times_of(tail, 69.0, recorded=True)[1] == pytest.approx(0.608 * 0.2, abs=0.01)
+
     def test_the_bar_is_the_wider_of_two(self) -> None:
         assert attacks.within(0.127, 0.1)
         assert not attacks.within(0.132, 0.1)
@@ -266,6 +275,10 @@ class TestAttacks:
         assert figures["brass"]["f"]["attack"]["clips"] == 3
         assert figures["brass"]["f"]["attack"]["real"] == 0.02
         assert figures["brass"]["f"]["release"]["clips"] == 4
+        assert math.isnan(figures["brass"]["f"]["attack"]["take"])
+        beside = [item | {"take": (nan, 0.1 * index)} for index, item in enumerate(results)]
+        release = attacks.summarise([("brass", "forte")] * 4, beside)["brass"]["f"]["release"]
+        assert release["take"] == pytest.approx(0.15) and release["taken"] == 0.1
         assert attacks.summarise([("brass", "forte")] * 2, results[2:]) == {}
 
 
