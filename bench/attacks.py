@@ -5,9 +5,8 @@
 The renders are those of ``bench.single_notes``. Attack: 10 to 90 % of the body's amplitude; release: 3 to 20 dB below
 the end level (``bench.measures.note_times``, levels over whole periods). Clips that start late in their attack (within
 10 dB of the top after 15 ms) tell no attack, and those cut off or faded out before they have died away no release; such
-clips count on neither side. Medians over the clips of a family and dynamic must lie within 30 % of the real one's or 8 ms,
-whichever is more. Beside them stand another take's, against the clips that have one and its own that tell, and
-FluidSynth's.
+clips count on neither side. Medians over the clips of a family and dynamic must lie within 30 % of the real one's or
+8 ms, whichever is more. Beside them stand another take's, against the clips of which one tells too, and FluidSynth's.
 """
 
 from __future__ import annotations
@@ -139,7 +138,8 @@ def report(figures: Mapping[str, Any]) -> str:
             rows.append(cells)
     text = table(("medians, ms", "clips", "attack real", "ours", "take", "FluidSynth", "", "clips", "release real",
                   "ours", "take", "FluidSynth", ""), rows)
-    return f"{text}\n{sum(reached)} of {len(reached)} medians by family and dynamic within the bar (another take {sum(takes)} of {len(takes)})"
+    return (f"{text}\n{sum(reached)} of {len(reached)} medians by family and dynamic within the bar "
+            f"(another take {sum(takes)} of {len(takes)})")
 
 
 def work(setup: Setup, options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

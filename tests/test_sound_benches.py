@@ -278,7 +278,8 @@ class TestAttacks:
         assert math.isnan(figures["brass"]["f"]["attack"]["take"])
         beside = [item | {"take": (nan, 0.1 * index)} for index, item in enumerate(results)]
         release = attacks.summarise([("brass", "forte")] * 4, beside)["brass"]["f"]["release"]
-        assert release["take"] == pytest.approx(0.15) and release["taken"] == 0.1
+        assert release["take"] == pytest.approx(0.15)
+        assert release["taken"] == 0.1
         assert attacks.summarise([("brass", "forte")] * 2, results[2:]) == {}
 
 
