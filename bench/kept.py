@@ -100,8 +100,9 @@ def pitch_told(known: KnownPitch, f0_hz: Array) -> float:
     return float(np.mean(near(f0_hz[np.minimum(known.frames, len(f0_hz) - 1)], known.f0_hz)))
 
 
-def vibrato_kept(recording: Array, render: Array, midi: float) -> float | None:
-    """Extent of one note's vibrato in what was made over that in the recording; None where the recording has none.
+def vibrato_kept(recording: Array, render: Array, midi: float) -> tuple[float, float] | None:
+    """Extent of one note's vibrato in what was made over that in the recording, and the latter in cents, centre to
+    peak; None where the recording has none.
 
     Whether it vibrates, ``pitch.vibrato`` says. The extent is the amplitude of the sinusoid at the vibrato's rate in
     windows of 0.45 s, in the windows that vibrate in the recording; the ratio is the median over them. (The median
@@ -113,7 +114,8 @@ def vibrato_kept(recording: Array, render: Array, midi: float) -> float | None:
                          for audio in (recording, render))
     except ValueError:
         return None
-    if not pitch.vibrato(wanted).present:
+    there = pitch.vibrato(wanted)
+    if not there.present:
         return None
     ratios = []
     for start in range(0, min(len(wanted), len(found)) - _WINDOW + 1, _WINDOW // 10):
@@ -123,7 +125,7 @@ def vibrato_kept(recording: Array, render: Array, midi: float) -> float | None:
         if (pitch.VIBRATO_HZ[0] <= _HZ[peak] <= pitch.VIBRATO_HZ[1] and power[lobe].sum() >= 0.55 * power.sum()
                 and 2.0 * np.sqrt(power[peak]) / _TAPER.sum() >= pitch.VIBRATO_MIN_CENTS):
             ratios.append(float(np.sqrt(other[peak] / power[peak])))
-    return float(np.median(ratios)) if ratios else None
+    return (float(np.median(ratios)), there.extent_cents) if ratios else None
 
 
 _TAPER = np.hanning(_WINDOW + 2)[1:-1]

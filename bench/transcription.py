@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from mididdsp.data.clips import load_mono
 from mididdsp.instruments import INSTRUMENTS
+from mididdsp.listening import reach
 from mididdsp.notes.analysis import HeardNote, find_notes
 from mididdsp.notes.given import align_notes
 from mididdsp.notes.types import Note, Part, Score, TempoChange
@@ -78,8 +79,8 @@ class Result:
 
 def hear(audio: Array, instrument: str) -> tuple[Track, list[HeardNote]]:
     """The default tracker and the notes, as ``mididdsp analyze`` finds them."""
-    known = INSTRUMENTS[instrument]
-    track = track_pitch(audio, low=known.low - 2, high=known.high + 2, chunk_s=5.0)
+    low, high = reach(INSTRUMENTS[instrument])
+    track = track_pitch(audio, low=low, high=high, chunk_s=5.0)
     return track, find_notes(track.f0_hz, track.voiced, track.level_db, periodicity=track.periodicity)
 
 

@@ -30,8 +30,8 @@ PIECE_S, OVERLAP_S = 10.0, 1.5
 QUIETEST_DB = -90.0
 """A recording whose loudest 10 ms lie below this holds no music."""
 
-LOWEST, HIGHEST = 22.0, 107.0
-"""MIDI numbers between which a pitch is looked for where no instrument is named."""
+LOWEST, HIGHEST = 21.0, 109.0
+"""MIDI numbers between which a pitch is looked for where no instrument is named: up to a piccolo's highest."""
 
 Progress = Callable[[float], None]
 

@@ -6,15 +6,11 @@ import os
 from pathlib import Path
 
 from mididdsp.expression.export import write_performance_midi
-from mididdsp.expression.line_files import LINE_SUFFIXES, write_line
+from mididdsp.expression.line_files import write_line
 from mididdsp.expression.lines import line_of, part_of
 from mididdsp.expression.types import Performance
 from mididdsp.notes.voices import plan_part
 from mididdsp.notes.writing import midi_file
-from mididdsp.sources import MIDI_SUFFIXES
-
-EXPORT_SUFFIXES = (*MIDI_SUFFIXES[:2], *LINE_SUFFIXES)
-"""Forms a performance can be exported in; the suffix chooses one."""
 
 
 def export_midi(performance: Performance, path: str | os.PathLike[str], *, mpe: bool = False) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -39,6 +41,32 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         with suppress(FileNotFoundError):
             partial.unlink()
+        raise
+
+
+def spool(folder: str | os.PathLike[str] | None = None) -> IO[bytes]:
+    """A nameless file that is gone when it is closed, in a folder or the system's own place for such files.
+
+    Raises:
+        OSError: the folder cannot be written to; it is named, not the file that nobody asked for.
+    """
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(folder or tempfile.gettempdir())) from None
+
+
+@contextmanager
+def made_folder(path: Path) -> Iterator[Path]:
+    """A folder that is there; one made for the occasion goes again when the block raises and it is empty."""
+    made = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield path
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                path.rmdir()
         raise
 
 

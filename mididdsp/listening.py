@@ -27,7 +27,7 @@ from mididdsp.bars import beat_at
 from mididdsp.contours import HIGHEST, LOWEST, TRACKERS, Contours, track_recording
 from mididdsp.expression.analysis import measure_note
 from mididdsp.expression.types import ATTRIBUTES, Mix, NoteExpression, PartMix, Performance
-from mididdsp.instruments import INSTRUMENTS, by_register
+from mididdsp.instruments import INSTRUMENTS, Instrument, by_register
 from mididdsp.instruments import instrument as instrument_of
 from mididdsp.instruments import named as instrument_named
 from mididdsp.interpretation import Prior
@@ -66,6 +66,8 @@ EARLY_FRAMES = 2
 
 RELEASE_S = 0.6
 """A note's release is looked for so long after it, as in the training data."""
+
+_BEYOND_SEMITONES, _PEDAL_SEMITONES = 2.0, 5.0  # a tuba's pedal notes lie below what it was learned from
 
 FEWEST_TO_TUNE = 4
 """With fewer notes A4 is taken to be 440 Hz."""
@@ -305,9 +307,9 @@ def listen(
         ValueError: there is no such instrument or tracker, or the notes given are not one part's.
     """
     own = None if given is None else only_part(given)
-    named = _named(recording, own) if instrument == "auto" else instrument_of(instrument).name
+    named, exact = _named(recording, own) if instrument == "auto" else (instrument_of(instrument).name, True)
     known = None if named is None else instrument_of(named)
-    low, high = (LOWEST, HIGHEST) if known is None else (known.low - 2.0, known.high + 2.0)
+    low, high = reach(known) if exact else (LOWEST, HIGHEST)
     contours = track_recording(recording, tracker=tracker, low=low, high=high, progress=progress)
     heard = find_notes(contours.f0_hz, contours.voiced, contours.level_db, periodicity=contours.periodicity)
     if not heard:
@@ -360,13 +362,24 @@ def only_part(score: Score) -> Part:
     return parts[0]
 
 
-def _named(recording: Recording, own: Part | None) -> str | None:
-    """The instrument that the name of the recording, or else the notes given, say."""
+def _named(recording: Recording, own: Part | None) -> tuple[str | None, bool]:
+    """The instrument that the name of the recording, or else the notes given, say, and whether it is the very one.
+
+    A piccolo is played by the flute, and yet sounds an octave above it.
+    """
     for text in (Path(recording.name).stem, "" if own is None else own.name):
         found = instrument_named(text)
         if found is not None:
-            return found[0]
-    return None if own is None or own.program is None else own.instrument
+            return found
+    return (None, False) if own is None or own.program is None else (own.instrument, False)
+
+
+def reach(known: Instrument | None) -> tuple[float, float]:
+    """MIDI numbers between which a pitch is looked for: an instrument's range and what players reach beyond it."""
+    if known is None:
+        return LOWEST, HIGHEST
+    below = _PEDAL_SEMITONES if known.family == "brass" else _BEYOND_SEMITONES
+    return known.low - below, known.high + _BEYOND_SEMITONES
 
 
 def placed(score: Score, own: Part, heard: Sequence[HeardNote]) -> tuple[Score, list[Note], list[HeardNote]]:

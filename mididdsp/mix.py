@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,7 +23,7 @@ import numpy as np
 
 from mididdsp.audio_files import AudioWriter, check_output
 from mididdsp.expression.types import PartMix
-from mididdsp.files import safe_name
+from mididdsp.files import made_folder, safe_name, spool
 from mididdsp.meters import LoudnessMeter, TruePeakMeter
 from mididdsp.rooms import BLOCK, Float32, blocks_of, convolved, file_impulse_response, room_impulse_response
 from mididdsp.units import amplitude_to_db, db_to_amplitude
@@ -37,6 +36,7 @@ _GAIN_STEPS = 2**12  # of a gain's mantissa: at most 0.002 dB off, and a gain su
 _CREST_DB = 13.0  # peaks over the mean power of a loud note, placed and in a room
 _END_FADE_S = 0.02
 _SILENT_GAIN_DB = 0.0
+_MOMENT_S = 0.05
 
 
 def gain_factor(gain_db: float) -> float:
@@ -104,27 +104,34 @@ def placed(dry: Iterable[Float32], place: PartMix, instrument: str, sample_rate:
         yield direct * block + wet
 
 
-def estimate_gain_db(parts: Sequence[Sequence[tuple[float, float]]]) -> float:
+def estimate_gain_db(notes: Iterable[tuple[float, float, float]]) -> float:
     """A gain for the mix, guessed before anything sounds: near ``TARGET_LUFS``, with room for the peaks.
 
-    The loudness of the piece is taken as the mean power of all notes over the sounding time of the busiest part; the
-    highest peak as the loudest notes of all parts at once and ``_CREST_DB`` more. The smaller of the gains that either
-    allows is taken. It is a start: the true peak decides.
+    Notes that sound together add their powers. The loudness of the piece is taken as the mean power over the time in
+    which anything sounds; the highest peak as the greatest power of any moment and ``_CREST_DB`` more, where moments
+    are at least ``_MOMENT_S`` long: slurred notes overlap for less, and do not add up. The smaller of the gains that
+    either allows is taken. It is a start: the true peak decides.
 
     Args:
-        parts: for each part, (level in dB re full scale, the part's gain added; sounding time in s) of each note.
+        notes: of all parts, in any order: (level in dB re full scale with the part's gain, onset in s, seconds).
 
     Returns:
         Gain in dB, -60 to 60; 0 where nothing sounds.
     """
-    sounding = [[(level, seconds) for level, seconds in part if seconds > 0] for part in parts]
-    sounding = [part for part in sounding if part]
-    if not sounding:
+    level, onset, seconds = np.array([note for note in notes if note[2] > 0], np.float64).reshape(-1, 3).T
+    if not level.size:
         return _SILENT_GAIN_DB
-    longest = max(sum(seconds for _, seconds in part) for part in sounding)
-    energy = sum(10.0 ** (level / 10.0) * seconds for part in sounding for level, seconds in part)
-    loudness = 10.0 * math.log10(max(energy / longest, 1e-12))
-    loudest = 10.0 * math.log10(max(sum(10.0 ** (max(part)[0] / 10.0) for part in sounding), 1e-12))
+    power = 10.0 ** (level / 10.0)
+    times, place = np.unique(np.concatenate([onset, onset + seconds]), return_inverse=True)
+    # Whether anything sounds is counted: sums of powers leave rounding errors behind.
+    change, count = np.zeros(len(times)), np.zeros(len(times), np.int64)
+    np.add.at(change, place, np.concatenate([power, -power]))
+    np.add.at(count, place, np.repeat([1, -1], len(level)))
+    sounding = np.cumsum(count)[:-1] > 0
+    at_once, lasting = np.cumsum(change)[:-1][sounding], np.diff(times)[sounding]
+    loudness = 10.0 * math.log10(max(float((at_once * lasting).sum() / lasting.sum()), 1e-12))
+    moments = at_once[lasting >= min(_MOMENT_S, float(lasting.max()))]
+    loudest = 10.0 * math.log10(max(float(moments.max()), 1e-12))
     gain = min(TARGET_LUFS - loudness, TRUE_PEAK_LIMIT_DB - _CREST_DB - loudest)
     return min(max(gain, -60.0), 60.0)
 
@@ -231,7 +238,7 @@ def mixed(
         ValueError: a stem is not stereo.
     """
     with ExitStack() as stack:
-        spools = [_Spool(stack.enter_context(tempfile.TemporaryFile(dir=folder)))
+        spools = [_Spool(stack.enter_context(spool(folder)))
                   for _ in (stems if keep_stems or lufs is not None else range(1))]
         # A loudness needs an arbitrary gain at the end; rounding happens once only if there was none before.
         first = 1.0 if lufs is not None else gain_factor(gain_db)
@@ -291,7 +298,7 @@ def mix_parts(
     with ExitStack() as stack:
         names: list[Path] = []
         if stems_folder is not None:
-            folder = stack.enter_context(_folder(Path(stems_folder)))
+            folder = stack.enter_context(made_folder(Path(stems_folder)))
             names = [folder / stem_name(number, stem.name, suffix) for number, stem in enumerate(stems, start=1)]
         mixdown = stack.enter_context(mixed(
             stems, sample_rate=sample_rate, gain_db=gain_db, lufs=lufs, keep_stems=bool(names), end_s=end_s,
@@ -306,20 +313,6 @@ def mix_parts(
 def stem_name(number: int, part: str, suffix: str) -> str:
     """File name of a stem: number and part name, ``01_Violin.wav``; what file systems refuse becomes ``_``."""
     return f"{number:02d}_{safe_name(part)}{suffix}"
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[Path]:
-    """A folder that is there; one made for the occasion goes again when the block raises and it is empty."""
-    made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        yield path
-    except BaseException:
-        if made:
-            with suppress(OSError):
-                path.rmdir()
-        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

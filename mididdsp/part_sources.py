@@ -121,8 +121,8 @@ def _excerpt(plan: PartPlan, performance: Performance, start_s: float, end_s: fl
     return replace(plan, chains=plan.chains[first:last])
 
 
-def _levels(performance: Performance, part: Part) -> list[tuple[float, float]]:
-    """Level in dB re full scale, curves added, and seconds of each note: what the mix estimates its gain from."""
+def _levels(performance: Performance, part: Part) -> list[tuple[float, float, float]]:
+    """Level in dB re full scale, curves added, onset and seconds of each note: what the mix estimates its gain from."""
     curves = PartCurves(performance.curves, part, performance.expressions)
     found = []
     for note in part.notes:
@@ -132,7 +132,7 @@ def _levels(performance: Performance, part: Part) -> list[tuple[float, float]]:
             drawn = curves(target, note.id, middle)
             if drawn is not None:
                 level = (float(drawn[0][0]) if target == "level" else 1.0) * level + float(drawn[1][0])
-        found.append((level, note.duration))
+        found.append((level, note.onset, note.duration))
     return found
 
 

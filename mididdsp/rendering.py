@@ -80,7 +80,7 @@ class PartSource:
         seed: of its noise.
         frame_rate: of its segments.
         a4_hz: what A4 is tuned to in its segments.
-        levels: called, gives (level in dB re full scale, seconds) of each note: what the gain is estimated from.
+        levels: called, gives (level in dB re full scale, onset, seconds) of each note: what the gain is estimated from.
     """
 
     name: str
@@ -93,7 +93,7 @@ class PartSource:
     seed: int
     frame_rate: float = FRAME_RATE
     a4_hz: float = 440.0
-    levels: Callable[[], Sequence[tuple[float, float]]]
+    levels: Callable[[], Sequence[tuple[float, float, float]]]
     players: int = 1
 
     @classmethod
@@ -440,11 +440,9 @@ class Rendering:
 
     def _start_gain_db(self) -> float:
         if self._gain_db is None:
-            levels = [
-                [(level + self._places[part.name].gain_db, seconds) for level, seconds in part.levels()]
-                for part in self.parts
-            ]
-            self._gain_db = estimate_gain_db(levels)
+            self._gain_db = estimate_gain_db(
+                (level + self._places[part.name].gain_db, onset, seconds)
+                for part in self.parts for level, onset, seconds in part.levels())
         return self._gain_db
 
     def _expected_samples(self) -> float:
@@ -590,9 +588,9 @@ def _widened(segment: Segment, partials: int) -> Segment:
     return segment if missing == 0 else replace(segment, harmonics=np.pad(segment.harmonics, ((0, 0), (0, missing))))
 
 
-def _segment_level(segment: Segment, frame_rate: float) -> tuple[float, float]:
-    """Mean power while it sounds (within 20 dB of its top), dB re full scale, and for how many seconds."""
+def _segment_level(segment: Segment, frame_rate: float) -> tuple[float, float, float]:
+    """Mean power while it sounds (within 20 dB of its top), dB re full scale; its start; for how many seconds."""
     amplitudes = 10.0 ** (segment.amplitude_db[:, None].astype(np.float64) / 20.0) * segment.harmonics
     power = (amplitudes**2).sum(axis=1) / 2.0 + (10.0 ** (segment.noise_db.astype(np.float64) / 10.0)).sum(axis=1)
     sounding = power[power >= 0.01 * power.max()]
-    return float(power_to_db(float(sounding.mean()))), len(sounding) / frame_rate
+    return float(power_to_db(float(sounding.mean()))), segment.start_s, len(sounding) / frame_rate

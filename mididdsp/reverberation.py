@@ -40,9 +40,10 @@ RATIO_RANGE_DB = (-30.0, 12.0)
 FLOOR_DB = -30.0
 """A bin is never turned down by more: below this the ear hears the gain move."""
 
-EXCESS = 2.5
+EXCESS, DEEP_EXCESS = 2.5, 6.0
 """Late sound scatters around its mean: where a bin falls (3 to 6 dB below its recent top) so many times the mean is
-taken away. A tone that is held keeps its level, and with it the sound its colour."""
+taken away, and more where it has fallen deep (8 dB) and hardly anything but the room is left. A tone that is held
+keeps its level, and with it the sound its colour."""
 
 MOST_KEPT_DB = -9.0
 """By so much at most the gain of a held tone is made up for."""
@@ -50,6 +51,7 @@ MOST_KEPT_DB = -9.0
 SAFE_DECAY, SAFE_RATIO_DB = 1.2, 3.0
 """A room told too small would leave its late sound standing."""
 
+_FALLEN = (0.3, 0.6, 0.8)  # of the power, in tenfolds
 _FORGET_DB_S = 15.0
 """How fast the recent top of a bin is forgotten."""
 
@@ -306,8 +308,9 @@ def dried(blocks: Iterable[Float32], sample_rate: int, room: Reverberation) -> I
         blurred = power.copy()  # the scatter of single bins must not move the gain
         blurred[1:-1] = 0.25 * power[:-2] + 0.5 * power[1:-1] + 0.25 * power[2:]
         recent = np.maximum(forget * recent, blurred)
-        falling = np.clip((np.log10(np.maximum(recent, 1e-20) / np.maximum(blurred, 1e-20)) - 0.3) / 0.3, 0.0, 1.0)
-        taken = (1.0 + (EXCESS - 1.0) * falling) * late / np.maximum(blurred, 1e-20)
+        fallen = np.log10(np.maximum(recent, 1e-20) / np.maximum(blurred, 1e-20))
+        excess = np.interp(fallen, _FALLEN, (1.0, EXCESS, DEEP_EXCESS))
+        taken = excess * late / np.maximum(blurred, 1e-20)
         wanted = np.sqrt(np.clip((1.0 - taken) / steady, floor**2, 1.0))
         # an attack opens at once; closing takes two frames, so that no bin twinkles
         gain = np.maximum(wanted, np.sqrt(gain * np.maximum(wanted, 1e-4)))

@@ -30,6 +30,11 @@ class Kind(Enum):
     FOLDER = "folder"
     UNKNOWN = "file of an unknown kind"
 
+    @property
+    def looks(self) -> str:
+        """How a sentence says that a path holds this kind where another was wanted."""
+        return f"it looks like {'an' if self.value[0] in 'aeiou' else 'a'} {self.value}"
+
 
 def kind_of(path: str | os.PathLike[str]) -> Kind:
     """Tell what a path holds by its content, and by its suffix only where the content says nothing.
@@ -85,16 +90,6 @@ def stem_of(path: Path) -> str:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return path.stem
-
-
-def synth_files(performance_file: Path) -> list[Path]:
-    """The files of synthesis parameters saved beside a performance, by name."""
-    start = stem_of(performance_file) + "."
-    return sorted(
-        item
-        for item in performance_file.parent.iterdir()
-        if item.name.startswith(start) and item.name.lower().endswith(SYNTH_SUFFIX)
-    )
 
 
 def performance_beside(synth_file: Path) -> Path | None:

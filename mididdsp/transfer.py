@@ -50,6 +50,7 @@ _VOICING_SMOOTHING_S = 0.04
 _SOUNDING_DB = 35.0  # below the top: what counts for the choice of octave and level
 _TOP_SHARE = 0.995
 _EDGE_SEMITONES = 1.0
+_STRAY_POWER, _STRAY_SEMITONES, _STRAY_SHARE = 1e-3, 12.0, 0.05
 _KEPT_SHARE = 0.95  # an octave that holds this much of the music is good enough to be chosen for being near
 
 
@@ -116,7 +117,25 @@ def listen(recording: Recording, *, progress: Progress | None = None) -> Heard:
         raise TransferError(
             f"no pitch was heard in {recording.name}; transfer needs one voice or instrument that sings or plays"
         )
-    return heard
+    return without_strays(heard)
+
+
+def without_strays(heard: Heard) -> Heard:
+    """The same with no pitch where it is no part of the music: mains hum between the notes, say.
+
+    Such pitches lie more than an octave outside what holds nearly all of the power, and are rare.
+    """
+    sounding = np.flatnonzero(heard.sounding)
+    pitch = hz_to_midi(np.asarray(heard.f0_hz, np.float64))
+    order = sounding[np.argsort(pitch[sounding])]
+    power = np.cumsum(10.0 ** (np.asarray(heard.loudness_db, np.float64)[order] / 10.0))
+    low, high = pitch[order[np.searchsorted(power, np.array([_STRAY_POWER, 1.0 - _STRAY_POWER]) * power[-1])]]
+    far = (pitch < low - _STRAY_SEMITONES) | (pitch > high + _STRAY_SEMITONES)
+    if not far.any() or far[sounding].mean() > _STRAY_SHARE:
+        return heard
+    near = np.flatnonzero(~far)
+    held = near[np.maximum(np.searchsorted(near, np.arange(len(far)), side="right") - 1, 0)]
+    return Heard(f0_hz=heard.f0_hz[held], voiced=heard.voiced & ~far, loudness_db=heard.loudness_db)
 
 
 def _loudness(recording: Recording) -> Array:

@@ -66,7 +66,10 @@ def test_nothing_known_is_no_share() -> None:
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 1.0, 1.2])
 def test_vibrato_kept_is_the_share_of_the_extent(share: float) -> None:
-    ratio = kept.vibrato_kept(tone(swing(25.0)), tone(swing(25.0 * share)), pitch.midi_of(330.0))
+    found = kept.vibrato_kept(tone(swing(25.0)), tone(swing(25.0 * share)), pitch.midi_of(330.0))
+    assert found is not None
+    ratio, cents = found
+    assert cents == pytest.approx(25.0, abs=2.0)
     # the trackers' windows lower both extents alike
     assert ratio == pytest.approx(share, abs=0.01)
 
@@ -75,7 +78,9 @@ def test_vibrato_kept_does_not_jump_with_a_wobble() -> None:
     random = np.random.default_rng(3)
     time = np.arange(0, int(SECONDS * RATE), RATE // 50)
     wobble = np.interp(np.arange(int(SECONDS * RATE)), time, random.normal(0.0, 2.0, len(time)))
-    ratio = kept.vibrato_kept(tone(swing(15.0)), tone(swing(15.0) + wobble), pitch.midi_of(330.0))
+    found = kept.vibrato_kept(tone(swing(15.0)), tone(swing(15.0) + wobble), pitch.midi_of(330.0))
+    assert found is not None
+    ratio, _ = found
     # a wobble of 2 cents has 0.3 cents at one rate in a window of 0.45 s
     assert ratio == pytest.approx(1.0, abs=0.05)
 

@@ -213,6 +213,14 @@ def test_the_instrument_is_named_by_the_recording_or_guessed() -> None:
     assert "guess" in guessed.messages[0]
 
 
+@pytest.mark.parametrize(("name", "pitches"), [("tuba", (22.0, 24.0, 29.0)), ("piccolo", (96.0, 103.0, 108.0)),
+                                               ("", (21.0, 108.0))])
+def test_pedal_notes_and_the_highest_are_heard(name: str, pitches: tuple[float, ...]) -> None:
+    audio = phrase(pitches, rate=48_000)
+    found = listen(recording_of(audio, 48_000, name=name or "x"), part="a")
+    assert [note.pitch for note in found.notes] == list(pitches)
+
+
 def test_an_unknown_tracker_is_refused() -> None:
     with pytest.raises(ValueError, match="choose own, crepe, crepe-full"):
         track_recording(recording_of(phrase(PITCHES[:1]), RATE), tracker="ear")

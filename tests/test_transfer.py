@@ -16,7 +16,7 @@ from mididdsp.audio_stream import recording_of
 from mididdsp.checkpoints import save_checkpoint
 from mididdsp.cli import run
 from mididdsp.synthesis.conditions import QUIET_DB, measured_loudness
-from mididdsp.transfer import Fit, Heard, TransferError, colour_of, fit, gated, listen, transferred
+from mididdsp.transfer import Fit, Heard, TransferError, colour_of, fit, gated, listen, transferred, without_strays
 
 RATE = 22_050
 
@@ -90,6 +90,24 @@ def test_breath_is_lowered_and_what_is_far_below_is_silent() -> None:
     assert len(params.segments) == 1  # 0.2 s of silence do not part a phrase, and louder silence is silence
     quiet = params.segments[0].amplitude_db
     assert quiet[210:240].max() < quiet[:90].min() - 50.0
+
+
+def test_hum_between_the_notes_is_no_music() -> None:
+    heard = heard_of(70.0, level=-25.0)
+    heard.f0_hz[100:110] = 50.0
+    heard.loudness_db[100:110] = -50.0
+    found = without_strays(heard)
+    np.testing.assert_array_equal(found.f0_hz, np.full(300, heard.f0_hz[0]))
+    assert not found.voiced[100:110].any()
+    assert found.voiced.sum() == 290
+
+
+@pytest.mark.parametrize("frames", [10, 60])
+def test_a_deep_note_of_the_music_stays(frames: int) -> None:
+    heard = heard_of(70.0, level=-25.0)
+    heard.f0_hz[100 : 100 + frames] = 50.0
+    heard.loudness_db[100 : 100 + frames] = -30.0 if frames == 10 else -58.0  # loud enough, or too long for a slip
+    assert without_strays(heard) is heard
 
 
 def test_a_colour_moves_the_model_towards_a_recording() -> None:

@@ -92,7 +92,7 @@ def analyze(
             raise click.BadParameter(str(error), param_hint="--instrument") from None
     kind = sources.kind_of(recording)
     if kind not in (sources.Kind.AUDIO, sources.Kind.UNKNOWN):
-        raise WorkError(f"{recording}: this is no recording (it looks like a {kind.value}); give an audio file")
+        raise WorkError(f"{recording}: this is no recording ({kind.looks}); give an audio file")
     _analyze(talk, recording, output, synth, notes, instrument, tracker)
 
 
@@ -157,5 +157,6 @@ def _analyze(
     talk.data(report)
     for message in heard.messages:
         talk.say(message)
-    talk.say(f"{output}: {len(heard.notes)} notes of {heard.instrument}, A4 = {heard.a4_hz:.1f} Hz, "
-             f"{sound.seconds / seconds:.0f} times faster than they sound")
+    count = len(heard.notes)
+    talk.say(f"{output}: {count} note{'' if count == 1 else 's'} of {heard.instrument}, A4 = {heard.a4_hz:.1f} Hz; "
+             f"{sound.seconds:.1f} s of audio in {seconds:.1f} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -126,13 +127,21 @@ def talking(function: Function) -> Function:
     return function
 
 
+class NumberRange(click.FloatRange):
+    """A number within bounds; click lets ``nan`` through, which is neither above nor below any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return self.fail(f"{value} is no number.", param, ctx) if math.isnan(number) else number
+
+
 def drawing(function: Function) -> Function:
     """The options of every command that draws from a model."""
     for option in (
         DEVICE,
         click.option(
             "--temperature",
-            type=click.FloatRange(0.0, 4.0),
+            type=NumberRange(0.0, 4.0),
             default=1.0,
             show_default=True,
             help="How freely expression and sound are drawn; 0 is the mean.",
@@ -312,7 +321,7 @@ def check_kind(source: Path, kind: sources.Kind) -> None:
     if kind in (sources.Kind.AUDIO, sources.Kind.UNKNOWN):
         raise WorkError(
             f"{source}: this is no MIDI file, score, saved performance or file of synthesis parameters"
-            f" (it looks like a {kind.value}); export it as MIDI or MusicXML"
+            f" ({kind.looks}); export it as MIDI or MusicXML"
         )
     if kind in (sources.Kind.PERFORMANCE, sources.Kind.SYNTH):
         recast = (
@@ -331,7 +340,7 @@ def check_kind(source: Path, kind: sources.Kind) -> None:
 def check_performance_file(source: Path) -> None:
     kind = sources.kind_of(source)
     if kind is not sources.Kind.PERFORMANCE:
-        raise WorkError(f"{source}: this is no saved performance (it looks like a {kind.value}); perform it first")
+        raise WorkError(f"{source}: this is no saved performance ({kind.looks}); perform it first")
 
 
 def sentence(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from mididdsp.commands.common import (
     EXISTING,
     NOTES,
     Function,
+    NumberRange,
     WorkError,
     check_outputs,
     checkpoint_choices,
@@ -59,7 +60,7 @@ def composing(function: Function) -> Function:
             help="Mend parallel fifths and octaves, or only count them.",
         ),
         click.option(
-            "--pickup", type=click.FloatRange(0.0), default=None, metavar="QUARTERS", help="Length of a pickup."
+            "--pickup", type=NumberRange(0.0), default=None, metavar="QUARTERS", help="Length of a pickup."
         ),
         click.option(
             "--cadence",
@@ -89,7 +90,7 @@ def composing(function: Function) -> Function:
         DEVICE,
         click.option(
             "--temperature",
-            type=click.FloatRange(0.0, 4.0, min_open=True),
+            type=NumberRange(0.0, 4.0, min_open=True),
             default=1.0,
             show_default=True,
             help="How surprising the notes are.",
@@ -167,7 +168,7 @@ def continue_piece(source: Path, bars: int, **options: Any) -> None:
 @compose.command()
 @click.option("--bars", type=click.IntRange(1, 1000), default=16, show_default=True, help="To write.")
 @click.option("--meter", default="4/4", show_default=True, help="Such as 3/4.")
-@click.option("--bpm", type=click.FloatRange(10.0, 400.0), default=90.0, show_default=True, help="Quarters a minute.")
+@click.option("--bpm", type=NumberRange(10.0, 400.0), default=90.0, show_default=True, help="Quarters a minute.")
 @click.option("--voices", default=None, help="Of the piece, such as soprano,bass. [default: all]")
 @composing
 def generate(bars: int, meter: str, bpm: float, voices: str | None, **options: Any) -> None:
@@ -181,7 +182,7 @@ def generate(bars: int, meter: str, bpm: float, voices: str | None, **options: A
 
 @compose.command()
 @click.argument("source", type=EXISTING)
-@click.option("--amount", type=click.FloatRange(0.0, 1.0), default=0.2, show_default=True, help="Share of new notes.")
+@click.option("--amount", type=NumberRange(0.0, 1.0), default=0.2, show_default=True, help="Share of new notes.")
 @from_file
 @composing
 def vary(source: Path, amount: float, **options: Any) -> None:
@@ -266,7 +267,7 @@ def _compose(
         kind = sources.kind_of(source)
         if kind not in NOTES:
             raise WorkError(
-                f"{source}: it holds no notes that can be read (it looks like a {kind.value}); give MIDI or a score"
+                f"{source}: it holds no notes that can be read ({kind.looks}); give MIDI or a score"
             )
         check_outputs(source, output, render_to)
         how["given"] = numbers(given)

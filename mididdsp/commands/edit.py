@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,15 +16,13 @@ from mididdsp.commands.common import (
     WorkError,
     articulating,
     articulation_rules,
+    check_performance_file,
     path_with,
     selected,
     selecting,
     talk_with,
     talking,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -68,12 +66,14 @@ def edit(
     if steps:
         if len(steps) > 1 or assignments or output or lock or unlock or dry_run or any(choice.values()):
             raise click.UsageError(f"{steps[0]} stands alone; leave the rest out")
+        check_performance_file(source)
         _step(source, steps[0], talk)
         return
     if not (assignments or lock or unlock):
         raise click.UsageError("there is nothing to do; give an assignment, as vibrato=60c, or --lock")
     if lock and unlock:
         raise click.UsageError("--lock and --unlock contradict each other; give one")
+    check_performance_file(source)
     rules = articulation_rules(articulation)
     from dataclasses import asdict
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mididdsp.commands.common import Talk, instrument_choices, talk_with, talking
+from mididdsp.commands.common import NumberRange, Talk, instrument_choices, talk_with, talking
 
 
 class _Line:
@@ -45,7 +45,7 @@ class _Line:
 @click.option("--name", required=True, help="Of the new instrument; `render --checkpoint NAME` plays it.")
 @click.option("--instrument", metavar="NAME", help="What plays in all recordings. [default: as their names say]")
 @click.option(
-    "--minutes", type=click.FloatRange(0.0, min_open=True), default=20.0, show_default=True,
+    "--minutes", type=NumberRange(0.0, min_open=True), default=20.0, show_default=True,
     help="Of training, the time of stopped calls counted.",
 )
 @click.option(

@@ -13,10 +13,12 @@ from mididdsp.commands.common import (
     DEVICE,
     EXISTING,
     NOTES,
+    NumberRange,
     WorkError,
     articulating,
     articulation_rules,
     check_outputs,
+    check_performance_file,
     drawing,
     instrument_choices,
     open_performer,
@@ -60,7 +62,7 @@ from mididdsp.commands.common import (
     help="How many play a part, or each part: a section, which divides its chords. Repeatable.",
 )
 @click.option(
-    "--a4", "a4_hz", type=click.FloatRange(220.0, 880.0), default=440.0, show_default=True, help="Pitch of A4 in Hz."
+    "--a4", "a4_hz", type=NumberRange(220.0, 880.0), default=440.0, show_default=True, help="Pitch of A4 in Hz."
 )
 @articulating
 @click.option(
@@ -93,7 +95,7 @@ def perform(
     talk = talk_with(as_json, quiet, progress)
     kind = sources.kind_of(source)
     if kind not in NOTES:
-        raise WorkError(f"{source}: this is no MIDI file and no score (it looks like a {kind.value})")
+        raise WorkError(f"{source}: this is no MIDI file and no score ({kind.looks})")
     check_outputs(source, output)
     if keep is not None:
         wrong = options_given("takes", "seed", "temperature", "a4_hz")
@@ -190,7 +192,7 @@ def _section_choices(texts: tuple[str, ...]) -> dict[str, int]:
 @click.option("--seed", type=int, required=True, help="Of the draws; take N has seed SEED + N - 1.")
 @click.option(
     "--temperature",
-    type=click.FloatRange(0.0, 4.0),
+    type=NumberRange(0.0, 4.0),
     default=None,
     help="How freely to draw; 0 is the mean. [default: as the performance was]",
 )
@@ -228,6 +230,7 @@ def resample(
                 raise EditError(f"no player draws {name}; set it by an edit, as {name}=none")
     except EditError as error:
         raise click.BadParameter(str(error), param_hint="--unlocked") from None
+    check_performance_file(source)
     rules = articulation_rules(articulation)
     before = selected(load_performance(source), choice)
     if not before.chosen:
@@ -240,8 +243,9 @@ def resample(
             save_edit(source, performance, f"resample {attributes or 'all'} --seed {seed}")
             files.append(str(source))
             continue
-        stem = str(output or source)[: -len(sources.PERFORMANCE_SUFFIX)]
-        path = output if takes == 1 else Path(f"{stem}.take{take + 1}{sources.PERFORMANCE_SUFFIX}")
+        base = output or source
+        path = output if takes == 1 else base.with_name(
+            f"{sources.stem_of(base)}.take{take + 1}{sources.PERFORMANCE_SUFFIX}")
         assert path is not None
         check_outputs(source, path)
         save_performance(path, performance)

@@ -28,6 +28,8 @@ def prepare(
     Any folder of recordings will do, with MIDI or tables of notes beside them or without (see docs/learn.md);
     report.html in the data set says what they are worth. A folder with philharmonia/index.csv is known by its index.
     """
+    from mididdsp.files import made_folder
+
     talk = talk_with(as_json, quiet, progress)
     name = instrument_choices([instrument])["*"] if instrument is not None else None
     if output.exists() and os.path.samefile(folder, output):
@@ -37,8 +39,8 @@ def prepare(
     if (folder / "philharmonia" / "index.csv").is_file():
         from mididdsp.data.notes_dataset import prepare as analyse
 
-        output.mkdir(parents=True, exist_ok=True)
-        report = analyse(folder, output, workers=workers, progress=talk.progress)
+        with made_folder(output):
+            report = analyse(folder, output, workers=workers, progress=talk.progress)
         talk.say(f"{sum(report['kept'].values())} of {report['recordings']} recordings are in {output}")
         talk.data(report)
         return
@@ -46,8 +48,7 @@ def prepare(
     from mididdsp.data.folder_report import PAGE_FILE
     from mididdsp.data.folder_report import as_json as plain
 
-    output.mkdir(parents=True, exist_ok=True)
-    with talk.bar("prepare") as show:
+    with made_folder(output), talk.bar("prepare") as show:
         tell = None if show is None else lambda share, what: show(share)
         found = prepare_folder(folder, output, instrument=name, workers=workers, progress=tell)
     used = [one for one in found.recordings if not one.refused]

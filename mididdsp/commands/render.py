@@ -14,6 +14,7 @@ from mididdsp import sources
 from mididdsp.commands.common import (
     EXISTING,
     NOTES,
+    NumberRange,
     Talk,
     WorkError,
     check_kind,
@@ -75,11 +76,11 @@ if TYPE_CHECKING:
     help="Sound after the last note. [default: auto, until the room dies away]",
 )
 @click.option(
-    "--a4", "a4_hz", type=click.FloatRange(220.0, 880.0), default=None,
+    "--a4", "a4_hz", type=NumberRange(220.0, 880.0), default=None,
     help="Pitch of A4 in Hz. [default: the performance's own; 440]",
 )
 @click.option(
-    "--lufs", type=click.FloatRange(-70.0, 0.0), default=None, help="Loudness of the mix, as far as -1 dBTP allows."
+    "--lufs", type=NumberRange(-70.0, 0.0), default=None, help="Loudness of the mix, as far as -1 dBTP allows."
 )
 @click.option("--sample-rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Hz.")
 @click.option("--float32", is_flag=True, help="Write WAV as 32-bit float rather than 24 bit.")

@@ -33,7 +33,7 @@ from mididdsp.data.folder_pieces import (
 from mididdsp.data.folder_quality import Survey, survey
 from mididdsp.data.folder_refusal import Confirmation, confirm, refusal
 from mididdsp.data.folder_scan import Solo, given_notes, scan
-from mididdsp.data.folder_split import VALID_SHARE, Share, kin, note_side, split
+from mididdsp.data.folder_split import VALID_SHARE, Share, best_copies, kin, note_side, split
 from mididdsp.data.notes_dataset import MF_LEVEL_DB
 from mididdsp.data.phrases import save_phrase
 from mididdsp.data.recordings import DataError
@@ -163,9 +163,10 @@ def prepare_folder(
         except DataError as error:
             left_out.append((solo.item, str(error).replace(str(solo.path), solo.item)))
     copies, near = kin([work.seen for work in works])
+    kept = best_copies(copies, [work.seen for work in works])
     for index, work in enumerate(works):
-        if copies[index] != index:
-            work.refused = f"the same recording as {works[copies[index]].solo.item}"
+        if kept[index] != index:
+            work.refused = f"the same recording as {works[kept[index]].solo.item}"
         elif work.seen.seconds < SHORTEST_S:
             work.refused = f"shorter than {SHORTEST_S} s"
         elif work.seen.loud_db < SILENT_DB:
@@ -305,7 +306,8 @@ def _judge(work: _Work, dataset: Path) -> _Judged:
     many = sum(about["seconds"] for about, reason in zip(facts, reasons)
                if reason in ("polyphonic", "chord in the notes"))
     if work.refused is None and (not facts or share < LEAST_VOICED):
-        work.refused = f"no steady pitch in {1 - share:.0%} of its sound: noise, speech or drums"
+        work.refused = (f"no steady pitch in {1 - share:.0%} of its sound: noise, speech or drums"
+                        if share < LEAST_VOICED else "no note in it is long enough to be measured")
     elif work.refused is None and many > MOST_POLYPHONIC * time and not (confirmation and confirmation.trusted):
         work.refused = f"several tones at once in {many / time:.0%} of it: chords, or more than one player"
     if work.refused is not None:

@@ -39,6 +39,7 @@ _CLIFF_DB = 22.0
 _CLIFF_LOWEST_HZ = 2_500.0
 _BAND_HZ = 250.0
 _LIKE_DEPTH_DB = 45.0
+_SOUNDING_DB = 60.0
 _LIKE_REACH_S = 2.5
 _LONGEST_MONO_GAP_DB = 20.0
 
@@ -73,8 +74,9 @@ class Survey:
 
     @property
     def loud_db(self) -> float:
-        """Level that a tenth of the cells reach: the loud playing."""
-        return float(np.percentile(self.level_db, 90))
+        """Level that a tenth of what sounds reaches: the loud playing, however long the rests of a stem are."""
+        sounding = self.level_db >= self.level_db.max() - _SOUNDING_DB
+        return float(np.percentile(self.level_db[sounding], 90))
 
     @property
     def floor_db(self) -> float:

@@ -89,6 +89,25 @@ def kin(surveys: Sequence[Survey]) -> tuple[list[int], list[int]]:
     return copy, near
 
 
+def best_copies(copies: Sequence[int], surveys: Sequence[Survey]) -> list[int]:
+    """For each recording the copy to learn from: the least clipped, then the widest band, then the first.
+
+    Args:
+        copies: for each recording the first it is a copy of, as :func:`kin` finds them.
+        surveys: of the recordings.
+    """
+    best: dict[int, int] = {}
+    for index, first in enumerate(copies):
+        if first not in best or _worth(surveys[index]) > _worth(surveys[best[first]]):
+            best[first] = index
+    return [best[first] for first in copies]
+
+
+def _worth(seen: Survey) -> tuple[int, int]:
+    """To compare copies by: seconds that are clipped, then the band in quarters of an octave; finer is chance."""
+    return -round(seen.clipped_s), round(4.0 * float(np.log2(seen.ceiling_hz)))
+
+
 def _clear(shape: np.ndarray) -> np.ndarray:
     """Mean bands of a recording; what lies far down differs between a file and its lossy copy."""
     return np.asarray(np.maximum(shape, shape.max() - 40.0))

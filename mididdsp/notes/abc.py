@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mididdsp.notes.dynamics import DROPPING, ON_ONE_NOTE, VELOCITIES
+from mididdsp.notes.library import music21
 
 _REWRITTEN = {
     ">": "K", "accent": "K", "emphasis": "K", "^": "k", "marcato": "k", "tenuto": "~tenuto", "staccato": ".",
@@ -140,7 +141,7 @@ def _carried(item: Any) -> str | None:
 
 
 def _apply(name: str, item: Any, site: Any, offset: float) -> None:
-    music = _music21()
+    music = music21()
     articulations, dynamics, expressions, repeat = (
         music.articulations, music.dynamics, music.expressions, music.repeat)
     signs: dict[str, Callable[[], Any]] = {
@@ -162,10 +163,3 @@ def _apply(name: str, item: Any, site: Any, offset: float) -> None:
         site.insert(offset, dynamics.Dynamic(name))
     elif _WORDS[name]:
         site.insert(offset, expressions.TextExpression(_WORDS[name]))
-
-
-def _music21() -> Any:
-    """The library, without the types it half has."""
-    import music21
-
-    return music21

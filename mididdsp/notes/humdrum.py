@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mididdsp.notes.library import music21
 from mididdsp.notes.placed import PlacedPart
 
 _LENGTH = re.compile(r"(\d+)(?:%(\d+))?(\.*)")
-_SPLITTING = ("*^", "*v", "*-", "*+", "*x")
 _HEARD = ("**kern", "**dynam", "**dyn")
 _SILENT = ("**text", "**silbe", "**recip", "**fing", "**harm", "**mxhm", "**function", "**cdata", "**degree",
            "**root", "**color", "**mint", "**ipa")
@@ -112,7 +112,7 @@ def _rearranged(spines: Sequence[_Spine], tokens: Sequence[str]) -> list[_Spine]
 
 def put_in(score: Any, marks: Sequence[Beside]) -> list[str]:
     """Put dynamics into music21's score; returns the tokens that are not known."""
-    expressions = _music21().expressions
+    expressions = music21().expressions
     unknown: list[str] = []
     parts = {part.id: part for part in score.parts}
     columns = sorted({mark.column for mark in marks})
@@ -138,10 +138,3 @@ def put_in(score: Any, marks: Sequence[Beside]) -> list[str]:
         if open_ is not None:
             placed.hairpin(open_[0], float("inf"), open_[1])
     return unknown
-
-
-def _music21() -> Any:
-    """The library, without the types it half has."""
-    import music21
-
-    return music21

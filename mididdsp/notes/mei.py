@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from mididdsp.notes.library import music21
 from mididdsp.notes.placed import PlacedPart
 
 _ID = "{http://www.w3.org/XML/1998/namespace}id"
@@ -75,7 +76,7 @@ def _strokes(tremolo: Element, notes: Sequence[Element]) -> int:
 
 def put_in(score: Any, root: Element, tremolos: Sequence[Tremolo]) -> list[tuple[str, str]]:
     """Put the control events of a file into music21's score; returns (what, bar) of those that are not known."""
-    expressions = _music21().expressions
+    expressions = music21().expressions
     parts = list(score.parts)
     placed = [PlacedPart(part) for part in parts]
     items = {item.id: item for part in parts for item in part.recurse().notes}
@@ -131,7 +132,7 @@ def _place(bar: Any, beat: str) -> float:
 
 def _put(kind: str, event: Element, placed: PlacedPart, number: int, items: dict[str, Any]) -> bool:
     """Put one event into a part; False where it is not known or has no place."""
-    music = _music21()
+    music = music21()
     articulations, expressions, spanner, tempo = music.articulations, music.expressions, music.spanner, music.tempo
     text = " ".join("".join(event.itertext()).split())
     start = items.get(event.get("startid", "").lstrip("#"))
@@ -181,10 +182,3 @@ def _end(event: Element, placed: PlacedPart, number: int, end: Any) -> float:
     if beat and index < len(placed.bars):
         return _place(placed.bars[index], beat)
     return float(placed.bars[number].offset) + float(placed.bars[number].duration.quarterLength)
-
-
-def _music21() -> Any:
-    """The library, without the types it half has."""
-    import music21
-
-    return music21

@@ -24,7 +24,7 @@ from mididdsp.instruments import INSTRUMENTS, Resolution, instrument, resolve
 from mididdsp.notes import smf
 from mididdsp.notes.channels import ChannelPlay, RawNote
 from mididdsp.notes.keyswitches import suspected_keyswitches
-from mididdsp.notes.smf import Smf, SmfError
+from mididdsp.notes.smf import Smf, SmfError, counted
 from mididdsp.notes.timeline import Timeline
 from mididdsp.notes.tracks import DRUM_CHANNEL, RawPart, in_one_time, keys, meters, raw_parts, tempi
 from mididdsp.notes.types import Lane, Note, Part, Score
@@ -174,7 +174,7 @@ class _Reader:
             own = by_name.get(raw.name.casefold())
             if raw.channel == DRUM_CHANNEL and own is None:
                 drums += len(raw.play.notes)
-                self.messages.append(f"Part {raw.name!r} ({_count(len(raw.play.notes), 'note')}) is on channel 10, "
+                self.messages.append(f"Part {raw.name!r} ({counted(len(raw.play.notes), 'note')}) is on channel 10, "
                                      "which is drums; it is left out.")
                 continue
             resolution = self._resolution(raw, own or by_name.get("*"))
@@ -238,7 +238,7 @@ class _Reader:
             lowest, highest = min(note.pitch for note in suspects), max(note.pitch for note in suspects)
             done = "they are left out" if drop_keyswitches else "they are played; drop key switches to leave them out"
             self.messages.append(
-                f"Part {raw.name!r}: {_count(len(suspects), 'note')} from {pitch_name(lowest)} to "
+                f"Part {raw.name!r}: {counted(len(suspects), 'note')} from {pitch_name(lowest)} to "
                 f"{pitch_name(highest)} look like key switches of a sample library (first at "
                 f"{suspects[0].onset:.2f} s); {done}.")
             if drop_keyswitches:
@@ -250,7 +250,7 @@ class _Reader:
             endless = [tick for tick in raw.play.endless if tick in own]
             if endless:
                 first = float(self.timeline.seconds(endless[:1])[0]) / self.speed
-                self.messages.append(f"Part {raw.name!r}: {_count(len(endless), 'note')} without an end in the file "
+                self.messages.append(f"Part {raw.name!r}: {counted(len(endless), 'note')} without an end in the file "
                                      f"(first at {first:.2f} s); each ends at the next note.")
         return Part(name=raw.name, instrument=resolution.instrument, notes=tuple(notes), players=resolution.players,
                     lanes=self._lanes(raw.play), program=raw.program, channel=raw.channel)
@@ -261,7 +261,7 @@ class _Reader:
         if outside:
             furthest = max(outside, key=lambda note: max(row.low - note.pitch, note.pitch - row.high))
             self.messages.append(
-                f"Part {part!r}: {_count(len(outside), 'note')} outside the range of the {row.label.lower()} "
+                f"Part {part!r}: {counted(len(outside), 'note')} outside the range of the {row.label.lower()} "
                 f"({pitch_name(row.low)} to {pitch_name(row.high)}), such as {pitch_name(furthest.pitch)} at "
                 f"{furthest.onset:.2f} s; they sound, but less like the instrument.")
 
@@ -272,10 +272,6 @@ class _Reader:
     def _lane(self, name: str, points: Sequence[tuple[int, float]]) -> Lane:
         times = self.timeline.seconds([tick for tick, _ in points]) / self.speed
         return Lane(name=name, times=tuple(times.tolist()), values=tuple(value for _, value in points))
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def pitch_name(pitch: float) -> str:

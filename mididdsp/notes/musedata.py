@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from mididdsp.notes.library import music21
+
 _NOTATIONS = slice(31, 43)
 _OPENING, _CLOSING = "([{", ")]}"
 _READ_BY_MUSIC21 = frozenset("AV>._=i,FEtrM" "-*!+" "mpfszr" " ")
@@ -19,7 +21,7 @@ _EDITORIAL = re.compile(r"&\d?")
 
 def put_in(score: Any, text: str) -> Iterator[tuple[str, str]]:
     """Put the slurs of a file into music21's score; yields (what, bar) of what is not known."""
-    spanner = _music21().spanner
+    spanner = music21().spanner
     items = [item for item in score.recurse().notes if not item.duration.isGrace]
     records = list(_records(text))
     notes = [(bar, line) for bar, line in records if re.match(r"[A-G]", line)]
@@ -59,10 +61,3 @@ def _records(text: str) -> Iterator[tuple[str, str]]:
             music = music and not line.startswith("/END")
         elif music and line[:1].strip():
             yield bar, line
-
-
-def _music21() -> Any:
-    """The library, without the types it half has."""
-    import music21
-
-    return music21

@@ -12,9 +12,8 @@ from typing import Any
 
 from mididdsp.files import atomic_path
 from mididdsp.notes.grid import REST, STEPS_PER_QUARTER, NoteGrid, note_spans
+from mididdsp.notes.library import music21
 from mididdsp.notes.types import Score
-
-MUSICXML_SUFFIXES = (".musicxml", ".xml")
 
 _FIFTHS_OF_C = "FCGDAEB"
 _FLATTEST = -3
@@ -45,7 +44,7 @@ def write_musicxml(score: Score, grid: NoteGrid, path: str | os.PathLike[str]) -
         raise ValueError(f"the score has {len(score.parts)} parts and the grid {grid.voices} voices; give one for each")
     from music21.musicxml.m21ToXml import GeneralObjectExporter
 
-    music = _music21()
+    music = music21()
     piece = music.stream.Score()
     piece.metadata = music.metadata.Metadata(title=score.title or "Untitled")
     for voice in range(grid.voices):
@@ -56,7 +55,7 @@ def write_musicxml(score: Score, grid: NoteGrid, path: str | os.PathLike[str]) -
 
 
 def _part(score: Score, grid: NoteGrid, voice: int) -> Any:
-    music = _music21()
+    music = music21()
     part = music.stream.Part(id=score.parts[voice].name)
     part.partName = score.parts[voice].name
     fifths = score.key[0].fifths if score.key else 0
@@ -115,7 +114,7 @@ def _pieces(grid: NoteGrid, voice: int, start: int, stop: int) -> list[tuple[int
 
 
 def _element(pitch: int, steps: int, tie: str | None, fifths: int) -> Any:
-    music = _music21()
+    music = music21()
     quarters = steps / STEPS_PER_QUARTER
     if pitch == REST:
         return music.note.Rest(quarterLength=quarters)
@@ -125,10 +124,3 @@ def _element(pitch: int, steps: int, tie: str | None, fifths: int) -> Any:
     if tie is not None:
         element.tie = music.tie.Tie(tie)
     return element
-
-
-def _music21() -> Any:
-    """The library, without the types it half has."""
-    import music21
-
-    return music21

@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Any
 
+from mididdsp.notes.library import music21
+
 
 class PlacedPart:
     """A part with its notes by place; places are quarter notes from the start as written."""
 
     def __init__(self, part: Any) -> None:
-        stream = _music21().stream
+        stream = music21().stream
         self.part = part
         self.bars = list(part.getElementsByClass(stream.Measure))
         self._starts = [float(bar.offset) for bar in self.bars]
@@ -35,15 +37,8 @@ class PlacedPart:
 
     def hairpin(self, start: float, end: float, direction: int) -> bool:
         """Draw a crescendo (1) or diminuendo (-1); False where no note begins under it."""
-        dynamics = _music21().dynamics
+        dynamics = music21().dynamics
         inside = self.between(start, end)
         if inside:
             self.part.insert(0, (dynamics.Crescendo if direction > 0 else dynamics.Diminuendo)(inside[0], inside[-1]))
         return bool(inside)
-
-
-def _music21() -> Any:
-    """The library, without the types it half has."""
-    import music21
-
-    return music21

@@ -95,12 +95,13 @@ def parse_smf(content: bytes) -> Smf:
     if not tracks:
         raise SmfError("it has no tracks; export it again")
     if len(tracks) != declared:
-        remarks.append(f"The file says it has {_count(declared, 'track')}, and has {len(tracks)}.")
+        remarks.append(f"The file says it has {counted(declared, 'track')}, and has {len(tracks)}.")
     return Smf(kind=kind, ticks_per_quarter=ticks_per_quarter, tick_s=tick_s, tracks=tuple(tracks),
                lengths=tuple(lengths), remarks=tuple(dict.fromkeys(remarks)))
 
 
-def _count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: ``1 note``, ``2 notes``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 

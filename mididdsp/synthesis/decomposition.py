@@ -5,13 +5,13 @@ bands read between the partials), this module serves the round trip: what partia
 audio itself, and the noise has the resolution of the renderer, 62.5 Hz and 4 ms.
 
 Conventions: audio is mono at one of ``WORK_RATES``; frame k is centred at k / 250 s. The time axis is bent until the
-fundamental is constant, so that a window of five periods holds whole cycles of every partial, whatever vibrato or glide
-does: partials then do not leak into each other. The partials found are put together again with their phases and
-subtracted; the noise is the power of the rest under Hann windows of 16 ms.
+fundamental is constant, so that a window of some periods holds whole cycles of every partial, whatever vibrato or glide
+does: partials then do not leak into each other. A window has five periods, and at least 20 ms. The partials found are
+put together again with their phases and subtracted; the noise is the power of the rest under Hann windows of 16 ms.
 
-Five-period Hann windows take up 3/10 of the noise between the partials, and leave half of it in the rest, or more of
-high notes; the parameters keep this (made to sound, the two add up nearly right, and measured losses are lower so), and
-``measured_powers`` undoes it where noise and partials are compared.
+Hann windows of five periods take up 3/10 of the noise between the partials and leave half of it in the rest, longer
+ones less and more; the parameters keep this (made to sound, the two add up nearly right, and measured losses are lower
+so), and ``measured_powers`` undoes it where noise and partials are compared.
 
 Sources: the harmonic plus noise model (Serra & Smith 1990); time warping before the transform (Kepesi & Weruaga 2006);
 frequency from phase advance (Flanagan & Golden 1966).
@@ -35,8 +35,12 @@ WORK_RATES = (16_000, 48_000)
 """Sample rates that can be analysed: both hold a whole number of samples a frame and of 62.5 Hz bins."""
 
 PERIODS = 5
-"""Periods under a window: whole, so that its zeros fall on the neighbouring partials, and more than the four of a Hann
-window's main lobe. Three to six lose the same; the more, the less noise is taken for partials."""
+"""Fewest periods under a window: whole, so that its zeros fall on the neighbouring partials, and more than the four of
+a Hann window's main lobe. Three to six lose the same; the more, the less noise is taken for partials."""
+
+WINDOW_S = 0.02
+"""About the shortest window. Five periods of a high note are over in a few ms, and partials then take up what breath,
+bow and room add within a hundred Hz; much longer ones blur attacks."""
 
 CONTEXT_FRAMES = 60
 """Frames that the windows of one frame reach to either side, for a fundamental of 25 Hz and above."""
@@ -96,6 +100,11 @@ def noise_edges(sample_rate: int) -> tuple[float, ...]:
         width = COARSE_BINS * BIN_HZ
         edges += [fine[-1] + width * step for step in range(1, int((COARSE_TO_HZ - COARSE_FROM_HZ) / width) + 1)]
     return (*edges, sample_rate / 2)
+
+
+def window_periods(f0_hz: Array) -> NDArray[np.int64]:
+    """Whole periods under the window of a fundamental; [T]."""
+    return np.asarray(np.maximum(PERIODS, np.rint(WINDOW_S * np.asarray(f0_hz))), np.int64)
 
 
 def partial_count(lowest_hz: float, sample_rate: int) -> int:
@@ -195,7 +204,7 @@ def measured_powers(
     """Mean squares with the noise that the fit took up given back: (partials [T, H], all noise [T]).
 
     Under white noise the rest holds ``share_left`` of it, so the true density is the rest's over that; each partial
-    loses what its window, 3/10 of the fundamental wide, took of this density.
+    loses what its window took of this density: 3/10 of the fundamental's width under five periods, less under more.
     """
     edges = np.asarray(edges_hz)
     power = 10.0 ** (np.asarray(noise_db, dtype=np.float64) / 10.0)
@@ -207,7 +216,7 @@ def measured_powers(
     smooth = uniform_filter(density, (25, 5), mode="nearest")
     hz = np.asarray(f0_hz)[:, None] * np.arange(1, partials.shape[1] + 1)
     band = np.clip(np.searchsorted(edges, hz, side="right") - 1, 0, len(edges) - 2)
-    taken = np.take_along_axis(smooth, band, axis=1) * (1.5 / PERIODS) * np.asarray(f0_hz)[:, None]
+    taken = np.take_along_axis(smooth, band, axis=1) * (1.5 / window_periods(f0_hz) * np.asarray(f0_hz))[:, None]
     measured = np.maximum(np.asarray(partials, dtype=np.float64) ** 2 / 2.0 - taken, 0.0)
     return measured, (power * gain[:, None]).sum(1)
 
@@ -217,7 +226,7 @@ def share_left(f0_hz: Array) -> Array:
 
     All partials together are a weighted mean of the audio over whole periods: of the frame before with weight 1 - u,
     of the frame after with u. The rest of white noise is the sum of the squares of these weights, 1 taken off the one
-    at the sample itself; half where the windows are long beside a frame, near 1 where they are short.
+    at the sample itself; half under five periods where they are long beside a frame, near 1 under many short ones.
     """
     grid = np.geomspace(15.0, 8_000.0, 96)
     return np.interp(np.log(f0_hz), np.log(grid), _shares_left(tuple(grid.tolist())))
@@ -229,18 +238,19 @@ def _shares_left(grid_hz: tuple[float, ...]) -> Array:
     result = []
     for hz in grid_hz:
         frame = hz / FRAME_RATE  # in periods
-        reach = int(np.ceil(frame)) + PERIODS
+        window = int(window_periods(np.array(hz)))
+        reach = int(np.ceil(frame)) + window
         periods = np.arange(-reach, reach + 1)[:, None]
-        weights = (1 - place) * _mean_weight(place * frame - periods) + place * _mean_weight(
-            (place - 1) * frame - periods)
+        weights = (1 - place) * _mean_weight(place * frame - periods, window) + place * _mean_weight(
+            (place - 1) * frame - periods, window)
         result.append(float(((weights - (periods == 0)) ** 2).sum(0).mean()))
     return np.array(result)
 
 
-def _mean_weight(periods: Array) -> Array:
-    """Weight of what lies so many periods off a window's centre; whole periods sum to 1."""
-    shape = 0.5 + 0.5 * np.cos(2 * np.pi * periods / PERIODS)
-    return np.where(np.abs(periods) < PERIODS / 2, shape * 2.0 / PERIODS, 0.0)
+def _mean_weight(periods: Array, window: int) -> Array:
+    """Weight of what lies so many periods off the centre of a window of so many; whole periods sum to 1."""
+    shape = 0.5 + 0.5 * np.cos(2 * np.pi * periods / window)
+    return np.where(np.abs(periods) < window / 2, shape * 2.0 / window, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -335,7 +345,8 @@ def _warped(fine: Float32, f0_hz: Array, start: int, stop: int, sample_rate: int
     lowest, highest = float(f0_hz[start:stop].min()), float(f0_hz[start:stop].max())
     period = _even_fast_length(max(16.0, sample_rate / lowest * _OVERSAMPLING))
     first, last = max(start - 1, 0), min(stop + 1, count)
-    margin = int((PERIODS / 2 + 2) * sample_rate / lowest) + 2 * hop + _TAPS
+    periods = int(window_periods(np.array(lowest)))
+    margin = int((periods / 2 + 2) * sample_rate / lowest) + 2 * hop + _TAPS
     samples = np.arange(first * hop - margin, last * hop + margin)
     # beyond its own frames a warp keeps to its own pitches: a neighbour's octave would only blur the window
     inside = np.clip(f0_hz, lowest, highest)
@@ -346,11 +357,11 @@ def _warped(fine: Float32, f0_hz: Array, start: int, stop: int, sample_rate: int
     begin, end = max(0, 2 * int(samples[0]) - _TAPS), min(len(fine), 2 * int(samples[-1]) + _TAPS)
     bent = _read(fine[begin:end], 2 * position - begin) if end > begin else np.zeros(length, np.float32)
     centres = np.interp(np.arange(first, last) * hop, samples, cycles) * period
-    window = PERIODS * period
+    window = periods * period
     taper = _hann(window)
     left = np.rint(centres).astype(np.int64) - window // 2
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(bent, (window, window)), window)[left + window]
-    spectra = fft.rfft(frames * taper, axis=1)[:, PERIODS::PERIODS]
+    spectra = fft.rfft(frames * taper, axis=1)[:, periods::periods]
     number = np.arange(1, spectra.shape[1] + 1)
     # phases as if every window began at sample 0 of the bent axis
     spectra = spectra * np.exp((-2j * np.pi / period) * ((left % period)[:, None] * number)).astype(np.complex64)

@@ -16,7 +16,6 @@ import math
 import os
 import shutil
 import struct
-import tempfile
 import warnings
 import zipfile
 import zlib
@@ -30,7 +29,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.files import atomic_path
+from mididdsp.files import atomic_path, spool
 from mididdsp.synthesis.types import Float32, Segment, SynthParams
 
 FORMAT = "mididdsp.synth"
@@ -140,7 +139,7 @@ class SynthWriter:
         _parse_header(json.dumps(self._header))
         self._stack.__enter__()
         self._target = self._stack.enter_context(atomic_path(self._path))
-        self._spools = {name: self._stack.enter_context(tempfile.TemporaryFile(dir=self._path.parent))  # noqa: SIM115
+        self._spools = {name: self._stack.enter_context(spool(self._path.parent))
                         for name in _FRAME_ARRAYS}
         return self
 

@@ -155,6 +155,18 @@ def test_a_constant_offset_and_a_low_level_hide_no_notes(tmp_path: Path) -> None
     assert [one.notes for one in report.recordings] == [len(TUNE)] * 2
 
 
+def test_a_stem_that_rests_nearly_all_the_time_is_no_silence(tmp_path: Path) -> None:
+    rests = np.zeros(60 * 48_000)
+    sound = tune(seconds=0.4)
+    write(tmp_path / "in" / "violin.wav", np.concatenate([rests, sound, rests]))
+    staccato = np.concatenate([np.concatenate([tune(seconds=0.03)[:960], np.zeros(4_000)]) for _ in range(12)])
+    write(tmp_path / "in" / "violin dots.wav", staccato)
+    report = prepare_folder(tmp_path / "in", tmp_path / "out", workers=1)
+    found = {one.item: one for one in report.recordings}
+    assert found["violin.wav"].notes == len(TUNE)
+    assert "steady pitch in 0%" not in str(found["violin dots.wav"].refused)
+
+
 def test_a_folder_in_urmp_s_form_gives_its_players_notes(tmp_path: Path) -> None:
     piece = tmp_path / "URMP" / "07_Tune_vn_vn"
     for number, shift in ((1, 0.0), (2, -4.0)):

@@ -10,7 +10,7 @@ import soundfile
 from recordings_of_ones_own import tune, write
 
 from mididdsp.data.folder_quality import likeness, survey
-from mididdsp.data.folder_split import CUT_GAP_S, Share, kin, note_side, split
+from mididdsp.data.folder_split import CUT_GAP_S, Share, best_copies, kin, note_side, split
 
 
 def _shares(count: int, seconds: float = 60.0) -> list[Share]:
@@ -56,3 +56,14 @@ def test_copies_are_found_in_another_form_at_another_gain(tmp_path: Path) -> Non
     assert copies == [0, 1, 0]
     assert near == [0, 1, 0]
     assert likeness(seen[0], seen[1]) < 0.9
+    assert best_copies(copies, seen) == [0, 1, 0]
+
+
+def test_of_copies_the_widest_band_without_clipping_is_kept(tmp_path: Path) -> None:
+    bright = tune(seconds=0.25) + 1e-3 * np.random.default_rng(0).standard_normal(len(tune(seconds=0.25)))
+    narrow, clipped, good, other = (tmp_path / f"{name}.wav" for name in "abcd")
+    soundfile.write(narrow, bright[::6], 8_000)
+    soundfile.write(clipped, np.clip(40.0 * bright, -1.0, 1.0), 48_000)
+    soundfile.write(good, bright, 48_000)
+    soundfile.write(other, bright, 48_000)
+    assert best_copies([0, 0, 0, 3], [survey(path) for path in (narrow, clipped, good, other)]) == [2, 2, 2, 3]

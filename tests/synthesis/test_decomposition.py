@@ -13,6 +13,7 @@ from mididdsp.synthesis.decomposition import (
     partial_count,
     refine_f0,
     share_left,
+    window_periods,
 )
 
 RATE = 16_000
@@ -87,6 +88,14 @@ def test_white_noise_is_white_at_its_level(rate: int) -> None:
     np.testing.assert_allclose(density[2:-1], wanted, rtol=0.3)
     assert abs(float(np.sum(density * np.diff(edges))) / 0.01**2 - 1.0) < 0.03
     assert found.partials.max() < 0.01  # white noise is not explained by partials
+
+
+def test_what_rings_beside_a_high_note_is_not_its_partial() -> None:
+    # another tone 120 Hz off lies outside the main lobe of 20 ms, 100 Hz wide to either side; inside that of 5 periods
+    audio = tone(np.full(501, 1_000.0), [0.1]) + tone(np.full(501, 1_120.0), [0.02])
+    found = decompose(audio, np.full(501, 1_000.0), np.ones(501), sample_rate=RATE, partials=3)
+    assert np.ptp(found.partials[40:-40, 0]) < 0.002
+    assert window_periods(np.array([50.0, 250.0, 440.0, 1_000.0])).tolist() == [5, 5, 9, 20]
 
 
 def test_long_windows_leave_half_and_short_ones_all() -> None:
