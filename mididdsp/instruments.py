@@ -4,7 +4,8 @@ Conventions: programs are 0-based; pitches are sounding MIDI numbers, ends inclu
 audience sees it) to 1 (right). Ranges are those of professional players; notes outside them sound, with a warning.
 The names cover what notation programs write into tracks, in nine languages.
 
-Every one of the 128 General MIDI programs plays: ``resolve`` picks an instrument and says why.
+Every General MIDI program that has a pitch plays: ``resolve`` picks an instrument and says why. Percussion and effects
+without one (``UNPITCHED_PROGRAMS``) are for the readers to leave out, as drums are.
 """
 
 from __future__ import annotations
@@ -223,6 +224,10 @@ PROGRAM_NAMES: tuple[str, ...] = (
 )
 """Names of the General MIDI programs 0 to 127 (General MIDI System Level 1, 1991)."""
 
+UNPITCHED_PROGRAMS = frozenset((113, *range(115, 128)))
+"""Percussion and sound effects: on another instrument their notes would be a tune that nobody wrote. Tinkle Bell (112)
+and Steel Drums (114) have a pitch."""
+
 _STRINGS = ("violin", "viola", "cello", "double_bass")
 _WOODWIND = ("flute", "clarinet", "english_horn", "bassoon")
 _BRASS = ("trumpet", "horn", "trombone", "tuba")
@@ -272,7 +277,8 @@ class Resolution:
         instrument: name in the table.
         exact: the part asked for this very instrument; otherwise it is a stand-in or a guess.
         how: ``program``, ``name``, ``family`` (a stand-in by family and register), ``range`` (a guess), ``option``.
-        reason: one sentence for the report.
+        reason: what the part asks for, in words.
+        fit: of a stand-in or a guess: what it is to the part, in words that follow its name.
         players: more than 1 where the part asks for a section.
     """
 
@@ -280,7 +286,19 @@ class Resolution:
     exact: bool
     how: str
     reason: str
+    fit: str = ""
     players: int = 1
+
+    def sentence(self, part: str, program: int | None) -> str:
+        """What the report says of a part that a stand-in or a guess plays.
+
+        Args:
+            part: its name.
+            program: that it asks for, 0-based, or None.
+        """
+        asked = program_name(program) if self.how == "family" and program is not None else ""
+        told = "" if asked.casefold() in part.casefold() else f" ({asked})"
+        return f"{part}{told} is played on the {_label(self.instrument)}, {self.fit}."
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -412,27 +430,34 @@ def resolve(program: int | None, track_name: str, pitches: Sequence[float]) -> R
             return Resolution(instrument=row.name, exact=True, how="program", reason=_asks(program))
     if by_name is not None:
         name, exact = by_name
-        reason = f"the track's name {track_name!r} says {INSTRUMENTS[name].label.lower()}"
-        if not exact:
-            reason = f"the track's name {track_name!r} says an instrument to which the {_label(name)} is nearest"
+        says = _label(name) if exact else "an instrument that is not here"
+        reason = f"the track's name {track_name!r} says {says}"
         if program is not None:
             reason += f"; {_asks(program)}, which has no instrument of its own here"
-        return Resolution(instrument=name, exact=exact, how="name", reason=reason, players=players)
+        return Resolution(instrument=name, exact=exact, how="name", reason=reason, players=players,
+                          fit="" if exact else f"the nearest to {track_name!r}")
     if program is None:
         family = next((_FAMILY_NAMES[word] for word in _words(track_name) if word in _FAMILY_NAMES), _STRINGS)
         name = by_register(family, pitches)
-        return Resolution(instrument=name, exact=False, how="range", reason=(
-            f"the file names no instrument for it; of the {INSTRUMENTS[name].family} the {_label(name)} has its "
-            "register"))
+        reason = "the file names no instrument for it"
+        return Resolution(instrument=name, exact=False, how="range", reason=reason,
+                          fit=f"the {INSTRUMENTS[name].family} in its register ({reason})")
     nearest, family = next((first, group) for programs, first, group in _STAND_INS if program in programs)
     name = by_register(family, pitches)
     if nearest is not None and sum(map(INSTRUMENTS[nearest].holds, pitches)) * 2 >= len(pitches):
         name = nearest
-        why = f"the {_label(name)} is nearest"
+        fit = "the nearest to it"
     else:
-        why = f"of the nearest {INSTRUMENTS[name].family} the {_label(name)} has its register"
-    return Resolution(instrument=name, exact=False, how="family", players=players, reason=(
-        f"{_asks(program)}, which has no instrument of its own here; {why}"))
+        fit = f"the nearest {INSTRUMENTS[name].family} in its register"
+    return Resolution(instrument=name, exact=False, how="family", players=players, fit=fit,
+                      reason=f"{_asks(program)}, which has no instrument of its own here")
+
+
+def without_pitch(program: int | None, track_name: str) -> str | None:
+    """Why a part has no pitch to play, in words: its program is of ``UNPITCHED_PROGRAMS``, its name no instrument's."""
+    if program not in UNPITCHED_PROGRAMS or named(track_name) is not None:
+        return None
+    return f"{_asks(program)}, which has no pitch"
 
 
 def _label(name: str) -> str:

@@ -141,6 +141,21 @@ def test_every_program_plays_in_every_register(program: int) -> None:
         assert resolution.exact == any(program in row.programs for row in INSTRUMENTS.values())
 
 
+@pytest.mark.parametrize(("program", "name", "pitches", "said"), [
+    (0, "Keys", [60], "Keys (Acoustic Grand Piano) is played on the viola, the nearest strings in its register."),
+    (0, "Acoustic Grand Piano", [60],
+     "Acoustic Grand Piano is played on the viola, the nearest strings in its register."),
+    (75, "Pan Flute", [76], "Pan Flute is played on the flute, the nearest to 'Pan Flute'."),
+    (79, "Melody", [76], "Melody (Ocarina) is played on the flute, the nearest to it."),
+    (None, "Staff 2", [60],
+     "Staff 2 is played on the viola, the strings in its register (the file names no instrument for it)."),
+])
+def test_a_stand_in_is_said_in_one_sentence(
+    program: int | None, name: str, pitches: list[float], said: str,
+) -> None:
+    assert resolve(program, name, pitches).sentence(name, program) == said
+
+
 def test_ensembles_ask_for_several_players() -> None:
     assert resolve(48, "", [60]).players > 1
     assert resolve(61, "", [60]).players > 1

@@ -140,7 +140,7 @@ def perform(
             files.append(str(path))
             if show:
                 show((take + 1) / takes)
-    replaced = [f"{item.part}: {item.reason}" for item in reading.substitutions]
+    replaced = [item.reason for item in reading.substitutions]
     for line in (*replaced, *reading.messages, *kept):
         talk.say(line)
     talk.say(f"{sum(len(part.notes) for part in reading.score.parts)} notes performed: {', '.join(files)}")

@@ -161,7 +161,7 @@ def _render_file(
     if sources.kind_of(source) in NOTES:
         reading = performer.read(source, unsupported=unsupported, instruments=instruments, keyswitches=keyswitches)
         source_value = performer.perform(reading, seed=seed, temperature=temperature, controllers=controllers)
-        words = (tuple(f"{item.part}: {item.reason}" for item in reading.substitutions), reading.messages)
+        words = (tuple(item.reason for item in reading.substitutions), reading.messages)
     elif instruments and sources.kind_of(source) is sources.Kind.PERFORMANCE:
         from mididdsp.expression.document import load_performance
 

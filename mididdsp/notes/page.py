@@ -189,7 +189,6 @@ class Page:
         self.transpositions: list[tuple[Place, float]] = []
         self._named: list[str] = []
         self.program: int | None = None
-        self.percussion = False
         for item in part.recurse().getElementsByClass(m21_instrument.Instrument):
             place = float(item.getOffsetInHierarchy(part))
             semitones = 0.0 if item.transposition is None else float(item.transposition.semitones)
@@ -198,8 +197,6 @@ class Page:
             self._named += [str(text) for text in names if text and str(text) != _PIANO]
             if item.midiProgram is not None and item.instrumentName not in (None, _PIANO) and self.program is None:
                 self.program = int(item.midiProgram)
-            if isinstance(item, m21_instrument.UnpitchedPercussion):
-                self.percussion = True
         if part.atSoundingPitch is True:
             self.transpositions = []
         self.transpositions.sort(key=lambda pair: pair[0])
@@ -209,12 +206,16 @@ class Page:
         name = next((" ".join(text.split()) for text in texts if not _SPINE.fullmatch(text.strip())), "Part")
         return name[:100]
 
+    @property
+    def hint(self) -> str:
+        """Of its names the first that says an instrument, else its own."""
+        return next((text for text in (self.name, *self._named) if named(text)), self.name)
+
     def resolution(self, chosen: str | None) -> Resolution:
         if chosen is not None:
             return Resolution(instrument=chosen, exact=True, how="option", reason="chosen by option")
-        hint = next((text for text in (self.name, *self._named) if named(text)), self.name)
         pitches = [pitch for event in self.events for pitch in event.pitches]
-        resolution = resolve(None if named(hint) else self.program, hint, pitches)
+        resolution = resolve(None if named(self.hint) else self.program, self.hint, pitches)
         players = section_players(self.name)
         return replace(resolution, players=max(players, resolution.players))
 

@@ -25,7 +25,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mididdsp.expression.types import Curve
-from mididdsp.instruments import INSTRUMENTS, Resolution, instrument
+from mididdsp.instruments import INSTRUMENTS, Resolution, instrument, without_pitch
 from mididdsp.notes import abc, humdrum, mei, musedata
 from mididdsp.notes.midi import LONGEST_PIECE_S, Substitution, pitch_name
 from mididdsp.notes.page import Lists, Page
@@ -81,8 +81,9 @@ def read_score(
     Args:
         source: path of the file, or its bytes.
         unsupported: what to do with a part whose instrument is not in the table: ``nearest`` plays it on the nearest,
-            ``skip`` leaves it out, ``error`` refuses the file.
-        instruments: part name, or ``*`` for all others, to the instrument that plays it.
+            (one without a pitch is left out), ``skip`` leaves it out, ``error`` refuses the file.
+        instruments: part name, or ``*`` for all others, to the instrument that plays it. Naming a part without a pitch
+            plays it.
 
     Raises:
         ScoreError: the file cannot be read, or nothing in it can be played.
@@ -289,7 +290,15 @@ class _ScoreReader:
         for page in pages:
             if not page.events:
                 continue
-            resolution = page.resolution(by_name.get(page.name.casefold()) or by_name.get("*"))
+            own = by_name.get(page.name.casefold())
+            no_pitch = without_pitch(page.program, page.hint) if own is None else None
+            if no_pitch is not None:
+                if unsupported == "error":
+                    raise ScoreError(f"{self.name}: part {page.name!r} asks for an instrument that is not here "
+                                     f"({no_pitch}); choose one for it, or leave it out")
+                self.messages.append(f"Part {page.name!r} is left out: {no_pitch}.")
+                continue
+            resolution = page.resolution(own or by_name.get("*"))
             if not resolution.exact:
                 if resolution.how != "range" and unsupported == "error":
                     raise ScoreError(f"{self.name}: part {page.name!r} asks for an instrument that is not here "
@@ -298,7 +307,8 @@ class _ScoreReader:
                     self.messages.append(f"Part {page.name!r} is left out: {resolution.reason}.")
                     continue
                 substitutions.append(Substitution(part=page.name, program=page.program,
-                                                  instrument=resolution.instrument, reason=resolution.reason))
+                                                  instrument=resolution.instrument,
+                                                  reason=resolution.sentence(page.name, page.program)))
             for played in Player(page, resolution, spans, tempo).parts():
                 parts.append(played.part)
                 curves.extend(played.curves)

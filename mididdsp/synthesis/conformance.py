@@ -88,7 +88,7 @@ MOST_NOISE_GAIN_DB = 25.0
 """Noise of an attack is made no more louder or softer: beyond, what is there is rounding."""
 
 LEAST_TILT_DB = 1.2
-TILT_DB_AN_OCTAVE = 36.0
+TILT_DB_AN_OCTAVE = 44.0
 """A note's partials are tilted by up to the first, dB an octave, and by the second for each octave that its brightness
 is off: more than that is not a brightness that is far off, but a centroid that hardly feels a tilt."""
 

@@ -440,6 +440,7 @@ def test_parts_without_an_instrument_of_ours_are_replaced_or_refused() -> None:
     reading = read_score(content)
     assert [item.part for item in reading.substitutions] == ["Piano"]
     assert read_score(content, instruments={"*": "flute"}).score.parts[0].instrument == "flute"
+    assert reading.substitutions[0].reason.startswith("Piano is played on the ")
     with pytest.raises(ScoreError, match="no part called 'Oboe'"):
         read_score(content, instruments={"Oboe": "flute"})
 
