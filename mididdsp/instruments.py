@@ -4,8 +4,7 @@ Conventions: programs are 0-based; pitches are sounding MIDI numbers, ends inclu
 audience sees it) to 1 (right). Ranges are those of professional players; notes outside them sound, with a warning.
 The names cover what notation programs write into tracks, in nine languages.
 
-Every General MIDI program that has a pitch plays: ``resolve`` picks an instrument and says why. Percussion and effects
-without one (``UNPITCHED_PROGRAMS``) are for the readers to leave out, as drums are.
+Every one of the 128 General MIDI programs plays: ``resolve`` picks an instrument and says why.
 """
 
 from __future__ import annotations
@@ -223,10 +222,6 @@ PROGRAM_NAMES: tuple[str, ...] = (
     "Gunshot",
 )
 """Names of the General MIDI programs 0 to 127 (General MIDI System Level 1, 1991)."""
-
-UNPITCHED_PROGRAMS = frozenset((113, *range(115, 128)))
-"""Percussion and sound effects: on another instrument their notes would be a tune that nobody wrote. Tinkle Bell (112)
-and Steel Drums (114) have a pitch."""
 
 _STRINGS = ("violin", "viola", "cello", "double_bass")
 _WOODWIND = ("flute", "clarinet", "english_horn", "bassoon")
@@ -451,13 +446,6 @@ def resolve(program: int | None, track_name: str, pitches: Sequence[float]) -> R
         fit = f"the nearest {INSTRUMENTS[name].family} in its register"
     return Resolution(instrument=name, exact=False, how="family", players=players, fit=fit,
                       reason=f"{_asks(program)}, which has no instrument of its own here")
-
-
-def without_pitch(program: int | None, track_name: str) -> str | None:
-    """Why a part has no pitch to play, in words: its program is of ``UNPITCHED_PROGRAMS``, its name no instrument's."""
-    if program not in UNPITCHED_PROGRAMS or named(track_name) is not None:
-        return None
-    return f"{_asks(program)}, which has no pitch"
 
 
 def _label(name: str) -> str:

@@ -139,7 +139,9 @@ def _figure(height: float, seconds: float) -> Figure:
 def _window(start_s: float, end_s: float | None, duration_s: float) -> tuple[float, float]:
     right = duration_s if end_s is None else min(end_s, duration_s)
     if not 0.0 <= start_s < right:
-        raise ValueError(f"nothing lies between {start_s:g} s and {right:g} s; the piece is {duration_s:g} s long")
+        where = f"there is nothing from {start_s:g} s on" if start_s >= duration_s else (
+            f"nothing lies between {start_s:g} s and {right:g} s")
+        raise ValueError(f"{where}; the piece is {duration_s:.1f} s long")
     return start_s, right
 
 

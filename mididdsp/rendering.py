@@ -194,9 +194,8 @@ class Rendering:
         piece_end = max(part.end_s for part in parts)
         stop = piece_end if end_s is None else min(end_s, piece_end)
         if not 0.0 <= start_s < stop:
-            raise RenderError(
-                f"{name} has nothing to play between {start_s:g} s and {stop:g} s; it is {piece_end:g} s long"
-            )
+            where = f"from {start_s:g} s on" if start_s >= piece_end else f"between {start_s:g} s and {stop:g} s"
+            raise RenderError(f"{name} has nothing to play {where}; the piece is {piece_end:.1f} s long")
         if not 1_000 <= sample_rate <= 384_000:
             raise ValueError(f"the sample rate is {sample_rate} Hz; it must be from 1000 to 384000")
         if tail_s is not None and not tail_s >= 0:

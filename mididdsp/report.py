@@ -42,7 +42,7 @@ class Report:
 
     Attributes:
         source: what was rendered, as given.
-        files: everything written.
+        files: everything written, the mix first.
         duration_s: of the audio.
         music_s: end of the last note, from the start of the file.
         sample_rate: Hz.
@@ -82,10 +82,13 @@ class Report:
         """What a person is told, one sentence a line."""
         lines = [*self.substitutions, *self.warnings]
         total = self.seconds.get("total", 0.0)
-        speed = f", {self.duration_s / total:.0f}x real time" if total > 0 else ""
+        ratio = self.duration_s / total if total > 0 else 0.0
+        speed = f", {ratio:.{0 if ratio >= 10 else 1}f}x real time" if total > 0 else ""
         parts = "1 part" if len(self.parts) == 1 else f"{len(self.parts)} parts"
+        written = f"{self.files[0]}: " if self.files else ""
         lines.append(
-            f"{parts}, {self.duration_s:.1f} s of audio in {total:.1f} s{speed}; peak {self.true_peak_dbtp:.1f} dBTP"
+            f"{written}{parts}, {self.duration_s:.1f} s of audio in {total:.1f} s{speed}; "
+            f"peak {self.true_peak_dbtp:.1f} dBTP"
             + ("" if self.loudness_lufs is None else f", {self.loudness_lufs:.1f} LUFS")
         )
         return lines

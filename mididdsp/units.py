@@ -6,6 +6,7 @@ All functions take and return NumPy arrays or Python floats, and are exact inver
 
 from __future__ import annotations
 
+import math
 from typing import Any, overload
 
 import numpy as np
@@ -16,6 +17,8 @@ FRAME_RATE = 250.0
 
 SILENCE_DB = -120.0
 """At or below this level a sound is exactly zero."""
+
+_KEY_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -37,6 +40,18 @@ def hz_to_midi(frequency_hz: float | FloatArray, a4_hz: float = 440.0) -> float 
     """MIDI number of a frequency in Hz, which must be above 0."""
     result = 69.0 + 12.0 * np.log2(np.asarray(frequency_hz) / a4_hz)
     return float(result) if np.ndim(frequency_hz) == 0 else result
+
+
+def pitch_name(pitch: float, *, cents: bool = False) -> str:
+    """The name of the nearest key (of two, the higher) with its octave; middle C (60) is C4.
+
+    Args:
+        pitch: MIDI number; fractions allowed.
+        cents: tell how far off the key the pitch lies, where it does: ``C#4+25c``.
+    """
+    key = math.floor(pitch + 0.5)
+    off = round(100.0 * (pitch - key)) if cents else 0
+    return f"{_KEY_NAMES[key % 12]}{key // 12 - 1}" + (f"{off:+d}c" if off else "")
 
 
 @overload
@@ -66,8 +81,3 @@ def power_to_db(power: float | FloatArray, floor_db: float = SILENCE_DB) -> floa
     """Level of a power (mean square) in dB, never below ``floor_db``."""
     result = 10.0 * np.log10(np.maximum(np.asarray(power), 10.0 ** (floor_db / 10.0)))
     return float(result) if np.ndim(power) == 0 else result
-
-
-def cents_between(frequency_hz: FloatArray, reference_hz: FloatArray) -> FloatArray:
-    """Deviation of ``frequency_hz`` from ``reference_hz`` in cents; sharp is positive."""
-    return 1200.0 * np.log2(np.asarray(frequency_hz) / np.asarray(reference_hz))

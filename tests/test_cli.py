@@ -19,6 +19,7 @@ from players import CELLO, VIOLIN, duo, tiny_checkpoints, write_midi
 
 import mididdsp as md
 from mididdsp import checkpoints, cli
+from mididdsp.expression.document import load_performance
 
 ROOT = Path(md.__file__).parent.parent
 
@@ -92,7 +93,7 @@ def test_render_writes_the_mix_and_reports(tmp_path: Path, capsys: pytest.Captur
         "seconds",
     }
     assert all(Path(file).exists() for file in report["files"])
-    assert "2 parts" in stderr
+    assert stderr.splitlines()[-1].startswith(f"{out}: 2 parts, ")
     info = soundfile.info(out)
     assert (info.samplerate, info.channels, info.subtype) == (48_000, 2, "PCM_24")
     assert sorted(path.name for path in (tmp_path / "stems").iterdir()) == ["01_Violin.wav", "02_Cello.wav"]
@@ -139,6 +140,8 @@ def test_every_saved_level_renders_to_the_same_bytes(tmp_path: Path) -> None:
         (["render", "{midi}", "-o", "out.wav", "--a4", "nan"], "nan is no number"),
         (["render", "{midi}", "-o", "out.wav", "--temperature", "nan"], "nan is no number"),
         (["render", "{midi}", "-o", "out.wav", "--sample-rate", "5"], "--sample-rate"),
+        (["render", "{midi}", "-o", "out.opus", "--sample-rate", "44100"], "Opus has no sample rate of 44100 Hz"),
+        (["transfer", "{midi}", "--to", "violin", "-o", "out.opus", "--sample-rate", "44100"], "Opus has no"),
         (["render", "{midi}", "-o", "out.wav", "--unsupported", "maybe"], "--unsupported"),
         (["render", "{midi}", "-o", "out.wav", "--temperature", "-1"], "--temperature"),
         (["render", "{midi}", "-o", "out.flac", "--float32"], "--float32 is a form of WAV"),
@@ -234,6 +237,31 @@ def test_choices_already_made_are_refused(tmp_path: Path, capsys: pytest.Capture
     assert "--keyswitches and --seed: these choices are already made" in sentence(capsys)
 
 
+def test_a4_goes_as_far_as_the_library_takes_it(tmp_path: Path) -> None:
+    for a4 in (100, 1000):
+        assert call("perform", duo(tmp_path), "-o", tmp_path / "x.performance.json", "--a4", a4, *weights()) == 0
+        assert load_performance(tmp_path / "x.performance.json").a4_hz == a4
+    assert call("render", duo(tmp_path), "-o", tmp_path / "x.wav", "--a4", 100, "--tail", "0", *weights()) == 0
+
+
+def test_a_stretch_behind_the_end_is_told_with_the_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("render", duo(tmp_path), "-o", tmp_path / "x.wav", "--from", "1:20", *weights()) == 1
+    assert re.search(r"has nothing to play from 80 s on; the piece is \d\.\d s long$", sentence(capsys))
+    assert call("perform", duo(tmp_path), "-o", tmp_path / "x.performance.json", "--quiet", *weights()) == 0
+    assert call("plot", tmp_path / "x.performance.json", "-o", tmp_path / "x.png", "--from", "1:20") == 1
+    assert re.search(r"there is nothing from 80 s on; the piece is \d\.\d s long$", sentence(capsys))
+
+
+def test_a_performance_without_edits_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved = tmp_path / "x.performance.json"
+    assert call("perform", duo(tmp_path), "-o", saved, "--quiet", *weights()) == 0
+    assert call("edit", saved, "--history") == 0
+    assert sentence(capsys) == f"{saved} has no edits yet"
+    assert call("edit", saved, "level+=1dB", "--quiet") == 0
+    assert call("edit", saved, "--history") == 0
+    assert capsys.readouterr().out.strip() == "level+=1dB"
+
+
 def test_the_input_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = tmp_path / "piece.wav"
     odd.write_bytes(duo(tmp_path).read_bytes())
@@ -324,12 +352,20 @@ def test_plot_draws_files_of_every_level(tmp_path: Path) -> None:
 
 
 def test_instruments_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from mididdsp.checkpoints import LEVELS
+
     assert call("instruments", "--json") == 0
     assert [item["name"] for item in json.loads(capsys.readouterr().out)] == list(md.INSTRUMENTS)
     assert call("instruments") == 0
-    assert len(capsys.readouterr().out.splitlines()) == 16
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 16
+    assert len({line.index("MIDI") for line in lines}) == 1, "the columns stand below each other"
     assert call("version", "--json") == 0
     assert json.loads(capsys.readouterr().out)["mididdsp"] == md.__version__
+    assert call("version") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" weights: ")[0] for line in lines[1:-1]] == list(LEVELS)
+    assert not any("mididdsp train" in line for line in lines), "recipes are the card's"
 
 
 def test_progress_is_drawn_when_asked(

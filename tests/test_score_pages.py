@@ -1,4 +1,4 @@
-"""docs/scores.md and docs/controllers.md: their commands run as written, in their order."""
+"""docs/scores.md, docs/controllers.md and docs/render.md: their commands run as written, in their order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(line: str) -> int:
     return cli.run([*words[1:], "--quiet"])
 
 
-@pytest.mark.parametrize("page", ["scores.md", "controllers.md"])
+@pytest.mark.parametrize("page", ["scores.md", "controllers.md", "render.md"])
 def test_the_commands_of_the_page_run(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from mididdsp.units import (
     SILENCE_DB,
     amplitude_to_db,
-    cents_between,
     db_to_amplitude,
     hz_to_midi,
     midi_to_hz,
+    pitch_name,
     power_to_db,
 )
 
@@ -31,7 +31,14 @@ def test_known_values() -> None:
     assert db_to_amplitude(-20.0) == pytest.approx(0.1, rel=1e-15)
     assert amplitude_to_db(10.0) == pytest.approx(20.0, rel=1e-15)
     assert power_to_db(0.5) == pytest.approx(-3.010299957, rel=1e-9)
-    assert float(cents_between(np.array(880.0), np.array(440.0))) == 1200.0
+
+
+@pytest.mark.parametrize(("pitch", "key", "with_cents"), [
+    (60, "C4", "C4"), (69.0, "A4", "A4"), (61.25, "C#4", "C#4+25c"), (0, "C-1", "C-1"),
+    (60.5, "C#4", "C#4-50c"), (61.5, "D4", "D4-50c"),  # half way is the higher key's, whether even or odd
+])
+def test_pitches_have_names(pitch: float, key: str, with_cents: str) -> None:
+    assert (pitch_name(pitch), pitch_name(pitch, cents=True)) == (key, with_cents)
 
 
 @given(value=st.floats(-12.0, 140.0))

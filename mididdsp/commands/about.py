@@ -26,7 +26,7 @@ def instruments(as_json: bool, quiet: bool, progress: bool | None) -> None:
         return
     for item in INSTRUMENTS.values():
         programs = ", ".join(map(str, item.programs)) or "by name"
-        click.echo(f"{item.name:15} {item.family:9} programs {programs:12} MIDI {item.low}-{item.high}")
+        click.echo(f"{item.name:15} {item.family:9} programs {programs:15} MIDI {item.low}-{item.high}")
     for name in learned_names():
         try:
             card = read_card(instrument_path(name), level="synthesis")
@@ -55,4 +55,6 @@ def version(as_json: bool, quiet: bool, progress: bool | None) -> None:
         return
     click.echo(f"mididdsp {mididdsp.__version__}, Python {platform.python_version()}")
     for level, card in weights.items():
-        click.echo(f"{level} weights: {card['recipe']}, {card['licence']}")
+        loss = card["figures"]["valid"]["loss"]
+        click.echo(f"{level} weights: {card['data']['name']}; validation loss {loss:.3g}; {card['licence']}")
+    click.echo("with --json their cards: data, recipe, figures, licence")

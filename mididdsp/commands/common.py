@@ -317,6 +317,16 @@ def check_outputs(source: Path, *outputs: Path | None) -> None:
             raise click.UsageError(f"{output} {what}, and inputs are never written to; choose another output")
 
 
+def check_form(output: Path, sample_rate: int) -> None:
+    """Opus has few sample rates; another is a wrong call, known before any work."""
+    from mididdsp.audio_files import AudioFileError, check_output
+
+    try:
+        check_output(output, sample_rate)
+    except AudioFileError as error:
+        raise click.BadParameter(str(error), param_hint="--sample-rate") from None
+
+
 def check_kind(source: Path, kind: sources.Kind) -> None:
     if kind in (sources.Kind.AUDIO, sources.Kind.UNKNOWN):
         raise WorkError(

@@ -111,8 +111,11 @@ def _step(source: Path, what: str, talk: Talk) -> None:
     from mididdsp.expression import history
 
     if what == "--history":
-        for words, done in history.edits(source):
+        edits = history.edits(source)
+        for words, done in edits:
             click.echo(f"{' ' if done else '-'} {words}")
+        if not edits:
+            talk.say(f"{source} has no edits yet")
         return
     words = history.undo(source) if what == "--undo" else history.redo(source)
     talk.say(f"{'undone' if what == '--undo' else 'done again'}: {words}")
@@ -121,7 +124,8 @@ def _step(source: Path, what: str, talk: Talk) -> None:
 
 def _table(rows: Sequence[Any]) -> str:
     """Changes as a table: part, bar, pitch, id, what, before and after."""
-    from mididdsp.expression.quantities import pitch_name, shown
+    from mididdsp.expression.quantities import shown
+    from mididdsp.units import pitch_name
 
     def text(row: Any, value: Any) -> str:
         return value if isinstance(value, str) else shown(row.what, value)
@@ -131,7 +135,7 @@ def _table(rows: Sequence[Any]) -> str:
         (
             row.part,
             f"{row.bar}",
-            pitch_name(row.pitch),
+            pitch_name(row.pitch, cents=True),
             row.note_id,
             row.what,
             text(row, row.before),

@@ -62,7 +62,7 @@ from mididdsp.commands.common import (
     help="How many play a part, or each part: a section, which divides its chords. Repeatable.",
 )
 @click.option(
-    "--a4", "a4_hz", type=NumberRange(220.0, 880.0), default=440.0, show_default=True, help="Pitch of A4 in Hz."
+    "--a4", "a4_hz", type=NumberRange(100.0, 1_000.0), default=440.0, show_default=True, help="Pitch of A4 in Hz."
 )
 @articulating
 @click.option(

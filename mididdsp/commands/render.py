@@ -17,6 +17,7 @@ from mididdsp.commands.common import (
     NumberRange,
     Talk,
     WorkError,
+    check_form,
     check_kind,
     check_outputs,
     drawing,
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
     help="Sound after the last note. [default: auto, until the room dies away]",
 )
 @click.option(
-    "--a4", "a4_hz", type=NumberRange(220.0, 880.0), default=None,
+    "--a4", "a4_hz", type=NumberRange(100.0, 1_000.0), default=None,
     help="Pitch of A4 in Hz. [default: the performance's own; 440]",
 )
 @click.option(
@@ -120,6 +121,8 @@ def render(
     if options["float32"] and not batch and output.suffix.lower() != ".wav":
         raise click.UsageError(f"--float32 is a form of WAV, but {output.name} is not one; leave it out")
     check_kind(source, kind)
+    if not batch:
+        check_form(output, options["sample_rate"])
     check_outputs(source, output, levels, options["stems"])
     if kind in (sources.Kind.PERFORMANCE, sources.Kind.SYNTH):
         check_outputs(source.parent, levels)
@@ -221,7 +224,7 @@ def _render_folder(
                     **options,
                 )
             reports.append(report.to_json())
-            talk.say(f"{path}: {report.sentences()[-1]}")
+            talk.say(report.sentences()[-1])
         except (ValueError, OSError, WorkError) as error:
             failures.append({"source": str(path), "error": sentence(error)})
             click.echo(f"mididdsp render: {sentence(error)}", err=True)

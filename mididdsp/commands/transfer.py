@@ -9,7 +9,16 @@ from pathlib import Path
 import click
 
 from mididdsp import sources
-from mididdsp.commands.common import EXISTING, WorkError, check_outputs, open_performer, path_with, talk_with, talking
+from mididdsp.commands.common import (
+    EXISTING,
+    WorkError,
+    check_form,
+    check_outputs,
+    open_performer,
+    path_with,
+    talk_with,
+    talking,
+)
 
 LEAST_INSIDE = 80
 """Per cent of the music in the range of training; below, the user is told what to try."""
@@ -117,6 +126,7 @@ def transfer(
         raise click.BadParameter(f"{checkpoint} does not play {target}; it plays {', '.join(known)}", param_hint="--to")
     if room not in ("none", "own") and not Path(room).is_file():
         raise click.BadParameter(f"there is no file {room!r}; give none, own or an audio file", param_hint="--room")
+    check_form(output, sample_rate)
     check_outputs(source, output)
     if room not in ("none", "own"):
         check_outputs(Path(room), output)

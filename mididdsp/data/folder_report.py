@@ -18,8 +18,7 @@ from mididdsp.data.folder_pieces import STRIP_EVERY
 from mididdsp.data.folder_refusal import REASONS
 from mididdsp.files import atomic_path
 from mididdsp.instruments import INSTRUMENTS
-from mididdsp.notes.midi import pitch_name
-from mididdsp.units import FRAME_RATE
+from mididdsp.units import FRAME_RATE, pitch_name
 
 if TYPE_CHECKING:
     from mididdsp.data.folder_dataset import FolderReport, RecordingReport

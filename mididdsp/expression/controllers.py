@@ -110,15 +110,6 @@ def handwork(part: Part, rules: ControllerMap = PRESETS[DEFAULT], note_lanes: No
     return Handwork(curves=tuple(curves), given=given, moves=moves)
 
 
-def controller_curves(part: Part, rules: ControllerMap = PRESETS[DEFAULT]) -> tuple[Curve, ...]:
-    """The curves of ``handwork`` for the part's own lanes.
-
-    A controller whose first event comes after the part's first onset is at its default until then. Lanes that lead to
-    one target are summed, each a curve of its own; a lane that changes nothing gives none.
-    """
-    return tuple(_part_curves(part, rules))
-
-
 def controller_pan(part: Part) -> float | None:
     """Where ``cc10`` places the part when its first note sounds: -1 (left) to 1 (right); None where it says nothing."""
     lane = part.lane("cc10")
@@ -129,12 +120,12 @@ def controller_pan(part: Part) -> float | None:
     return min(max((before[-1] if before else lane.values[0]) - 64.0, -63.0), 63.0) / 63.0
 
 
-def fader_db(value: float, reference: float) -> float:
-    """Level of a controller value 0–127 in dB re ``reference``; never below -120."""
-    return Rule(source="cc7", target="gain", law="fader", reference=reference).value(value)
-
-
 def _part_curves(part: Part, rules: ControllerMap) -> list[Curve]:
+    """The curves of the part's own lanes.
+
+    A controller whose first event comes after the part's first onset is at its default until then. Lanes that lead to
+    one target are summed, each a curve of its own; a lane that changes nothing gives none.
+    """
     played = {lane.name: lane for lane in part.lanes}
     found: list[Curve] = []
     for rule in rules:

@@ -29,6 +29,7 @@ from mididdsp.expression.controller_map import PRESETS, Rule
 from mididdsp.expression.curves import PartCurves
 from mididdsp.expression.types import NOTE_ATTRIBUTES, Curve, NoteExpression, Performance
 from mididdsp.files import atomic_path
+from mididdsp.midi_tracks import TimedMessage, midi_track
 from mididdsp.notes.types import Part, PartPlan, PlannedNote
 
 STEP_S = 0.02
@@ -48,7 +49,6 @@ Plan = Mapping[str, PartPlan]
 """Part name to its notes in chains and voices."""
 
 _SETTING, _OFF, _CONTROL, _ON = range(4)
-_Timed = tuple[int, int, Any]
 
 
 class ExportError(ValueError):
@@ -92,7 +92,7 @@ def write_performance_midi(
         names = [(0, _SETTING, message) for message in track if message.type in ("track_name", "instrument_name")]
         program = next((message for message in track if message.type == "program_change"), None)
         channel = 0 if program is None or mpe else program.channel
-        timed: list[_Timed] = [(tick, order, message.copy(time=0)) for tick, order, message in names]
+        timed: list[TimedMessage] = [(tick, order, message.copy(time=0)) for tick, order, message in names]
         if program is not None:
             timed.append((0, _CONTROL, program.copy(channel=channel, time=0)))
         place = performance.mix.parts.get(part.name)
@@ -103,7 +103,7 @@ def write_performance_midi(
         curves = PartCurves(performance.curves, part, performance.expressions)
         writer = _Writer(part, curves, _turns(performance.curves, part), ticks, channel)
         timed += writer.mpe(soundings) if mpe else writer.plain(soundings)
-        file.tracks.append(_track(timed))
+        file.tracks.append(midi_track(timed))
     with atomic_path(Path(path)) as temporary, open(temporary, "wb") as out:
         file.save(file=out)
 
@@ -161,7 +161,7 @@ class _Writer:
         self.part, self.curves, self.turns, self.ticks, self.channel = part, curves, turns, ticks, channel
         self._sent: dict[tuple[int, int], int] = {}
 
-    def plain(self, soundings: Sequence[_Sounding]) -> list[_Timed]:
+    def plain(self, soundings: Sequence[_Sounding]) -> list[TimedMessage]:
         """One channel for all."""
         lines = (self._line("pitch", item, soundings) for item in soundings)
         widest = max((abs(value) for line in lines for _, value in line), default=0.0)
@@ -171,12 +171,12 @@ class _Writer:
             timed += self._note(item, self.channel, bend, soundings)
         return timed
 
-    def mpe(self, soundings: Sequence[_Sounding]) -> list[_Timed]:
+    def mpe(self, soundings: Sequence[_Sounding]) -> list[TimedMessage]:
         """A member channel for each note that sounds with others."""
         import mido
 
         free_from = [0.0] * MEMBERS
-        timed: list[_Timed] = [
+        timed: list[TimedMessage] = [
             (0, _SETTING, mido.Message("control_change", channel=0, control=control, value=value))
             for control, value in ((101, 0), (100, 6), (6, MEMBERS), (101, 127), (100, 127))]
         for channel in range(1, MEMBERS + 1):
@@ -191,13 +191,13 @@ class _Writer:
             timed += self._note(item, member + 1, MPE_BEND_SEMITONES, (item,))
         return timed
 
-    def _bend_range(self, channel: int, semitones: int) -> Iterator[_Timed]:
+    def _bend_range(self, channel: int, semitones: int) -> Iterator[TimedMessage]:
         import mido
 
         for control, value in ((101, 0), (100, 0), (6, semitones), (38, 0), (101, 127), (100, 127)):
             yield 0, _SETTING, mido.Message("control_change", channel=channel, control=control, value=value)
 
-    def _note(self, item: _Sounding, channel: int, bend: int, among: Sequence[_Sounding]) -> Iterator[_Timed]:
+    def _note(self, item: _Sounding, channel: int, bend: int, among: Sequence[_Sounding]) -> Iterator[TimedMessage]:
         import mido
 
         note = item.planned.note
@@ -220,7 +220,7 @@ class _Writer:
         yield on, _ON, mido.Message("note_on", channel=channel, note=key, velocity=note.velocity or 64)
         yield max(off, on + 1), _OFF, mido.Message("note_off", channel=channel, note=key, velocity=64)
 
-    def _control(self, rule: Rule, value: float, tick: int, channel: int) -> Iterator[_Timed]:
+    def _control(self, rule: Rule, value: float, tick: int, channel: int) -> Iterator[TimedMessage]:
         """A controller's coarse and fine half, where they change."""
         import mido
 
@@ -259,14 +259,3 @@ class _Writer:
 def _detune(soundings: Sequence[_Sounding]) -> float:
     """The furthest a pitch lies from its key, semitones."""
     return max((abs(item.planned.note.pitch - round(item.planned.note.pitch)) for item in soundings), default=0.0)
-
-
-def _track(timed: Sequence[_Timed]) -> Any:
-    import mido
-
-    track = mido.MidiTrack()
-    last = 0
-    for tick, _, message in sorted(timed, key=lambda item: item[:2]):
-        track.append(message.copy(time=tick - last))
-        last = tick
-    return track

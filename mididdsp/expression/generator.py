@@ -89,6 +89,16 @@ COMPANY_REACH = 0.8
 """By no more than this (model scale: half an octave of brightness, 6 dB of noise) neighbours move what the table says:
 where an instrument's phrases never go, nothing else would hold the network."""
 
+NO_FLOOR = -4.0
+"""A brightness below all there is, on the model's scale."""
+
+BELOW_FLOOR = 0.3
+"""Share that is left of what would lie below the floor of brightness."""
+
+PHRASED_VELOCITY = 80.0
+"""Nine in ten phrases were played mezzo-forte. What neighbours do to the brightness of a softer or louder note is taken
+to be what they do to such a one: asked for anything else, the network would say more than it was taught."""
+
 SURFACE_PITCHES = tuple(range(21, 109))
 SURFACE_LENGTHS = (0.12, 0.35, 1.0, 3.0)
 COMPANY_ATTRIBUTES = ("level_db", "fluctuation_db", "peak_position", "brightness", "attack_noise_db", "attack_s")
@@ -201,6 +211,24 @@ def context_features(
     ])
 
 
+def as_phrased(context: Tensor, pitches: Tensor) -> Tensor:
+    """The same notes as phrases were played: all at ``PHRASED_VELOCITY`` if they have one, at the nearest pitch.
+
+    Args:
+        context: [N, CONTEXT_FEATURES].
+        pitches: lowest and highest that phrases were played at, MIDI numbers, twice the same where there are none;
+            [N, 2].
+    """
+    pitch = context[:, 0] * 20.0 + 60.0
+    pitch = torch.where(pitches[:, 1] > pitches[:, 0], pitch.clamp(pitches[:, 0], pitches[:, 1]), pitch)
+    hats = torch.from_numpy(velocity_hats(np.array([PHRASED_VELOCITY]))).to(context)
+    bells = torch.exp(-0.5 * ((pitch.unsqueeze(-1) - torch.from_numpy(_PITCH_CENTRES).to(context)) / 3.0) ** 2)
+    told, rest = context[:, 3:4], context[:, -SURROUNDINGS:].clone()
+    rest[:, _NEIGHBOUR - 1 - 2 * REACH * _NEIGHBOUR :: _NEIGHBOUR] = 0.0  # neighbours are as loud as the note
+    return torch.cat([((pitch - 60.0) / 20.0).unsqueeze(-1), context[:, 1:3], told,
+                      told * (PHRASED_VELOCITY - 80.0) / 32.0, told * hats, bells, rest], -1)
+
+
 def vibrato_features(context: Tensor) -> Tensor:
     """What the lines of the vibrato see of contexts [N, CONTEXT_FEATURES]; [N, VIBRATO_FEATURES]."""
     bells = PLAIN_FEATURES + len(VELOCITY_MARKS)
@@ -245,10 +273,13 @@ class ExpressionNetwork(nn.Module):
     """Context [N, CONTEXT_FEATURES] and instrument [N] → mean [N, A], Cholesky factor [N, A, A], vibrato logit [N].
 
     Where there is a velocity, the mean of ``SURFACE_ATTRIBUTES`` is a table over pitch, velocity and length,
-    ``surface`` [instruments, attributes, pitches, velocities, lengths], fitted to single notes; to which the network
-    adds what neighbours and marks change. ``rungs`` [instruments, velocities, lengths], on the model's scale, are added
-    to the mean level, so that the dynamics stand as far apart as players put them. ``company`` [without and with
-    marks, instruments, ``COMPANY_ATTRIBUTES``, pitches] is added to the mean of notes among others: what the network
+    ``surface`` [instruments, attributes, pitches, velocities, lengths], fitted to single notes; to which the
+    network adds what neighbours and marks change, as they do at ``PHRASED_VELOCITY`` and between the pitches
+    ``phrased`` [instruments, lowest and highest]; of what that would take below a brightness of ``dullest``
+    [instruments, velocities], or of the table where that is duller, ``BELOW_FLOOR`` is left. ``rungs``
+    [instruments, velocities, lengths], on the model's scale, are added to the mean level, so that the dynamics
+    stand as far apart as players put them. ``company`` [without and with velocity, without and with marks,
+    instruments, ``COMPANY_ATTRIBUTES``, pitches] is added to the mean of notes among others: what the network
     leaves over of each semitone there. The vibrato's own means are those of ``lines`` where these are fitted.
     """
 
@@ -273,8 +304,12 @@ class ExpressionNetwork(nn.Module):
         self.register_buffer("rungs", torch.zeros(len(INSTRUMENTS), len(VELOCITY_MARKS), len(SURFACE_LENGTHS)))
         self.rungs: Tensor
         self.register_buffer("company", torch.zeros(
-            2, len(INSTRUMENTS), len(COMPANY_ATTRIBUTES), len(SURFACE_PITCHES)))
+            2, 2, len(INSTRUMENTS), len(COMPANY_ATTRIBUTES), len(SURFACE_PITCHES)))
         self.company: Tensor
+        self.register_buffer("phrased", torch.zeros(len(INSTRUMENTS), 2))
+        self.phrased: Tensor
+        self.register_buffer("dullest", torch.full((len(INSTRUMENTS), len(VELOCITY_MARKS)), NO_FLOOR))
+        self.dullest: Tensor
         self.lines = VibratoLines(VIBRATO_FEATURES)
         widths = [CONTEXT_FEATURES + config.embedding] + [config.width] * config.layers
         self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
@@ -288,16 +323,15 @@ class ExpressionNetwork(nn.Module):
 
     def forward(self, context: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         embedded = self.instrument(instrument)
-        pitch = (context[:, 0] * 20.0 + 60.0).clamp(0.0, _SEMITONES - 1.001)
-        below = pitch.floor()
-        part = (pitch - below).unsqueeze(-1)
-        row = instrument * _SEMITONES + below.long()
-        colour = (1.0 - part) * self.colour(row) + part * self.colour(row + 1)
+        colour = self._colour(context, instrument)
         hidden = self.body(torch.cat([context, embedded], -1))
         mean = self.mean(hidden) + self.tint(colour) * self.tinted
         company = surrounded(context)
         tabulated = (context[:, 3:4] > 0) & (self.on_surface > 0)
-        mean = torch.where(tabulated, COMPANY_REACH * torch.tanh(mean / COMPANY_REACH), mean)
+        phrased = as_phrased(context, self.phrased[instrument])
+        beside = (self.mean(self.body(torch.cat([phrased, embedded], -1)))
+                  + self.tint(self._colour(phrased, instrument)) * self.tinted)
+        mean = torch.where(tabulated, COMPANY_REACH * torch.tanh(beside / COMPANY_REACH), mean)
         plain = ((context[:, 3] > 0) & ~company).unsqueeze(-1) * self.on_surface  # there the table says all
         columns = [_INDEX[name] for name in SURFACE_ATTRIBUTES]
         mean = (mean * (1.0 - plain)).index_add(
@@ -307,6 +341,10 @@ class ExpressionNetwork(nn.Module):
         among = company.to(context.dtype).unsqueeze(-1)
         semitones = torch.tensor([_INDEX[name] for name in COMPANY_ATTRIBUTES], device=mean.device)
         mean = mean.index_add(1, semitones, among * self._of_semitones(context, instrument))
+        bright = torch.tensor([_INDEX["brightness"]], device=mean.device)
+        floor = torch.where(tabulated.any(-1) & company, self._floor(context, instrument), NO_FLOOR).unsqueeze(-1)
+        above = nn.functional.leaky_relu(mean[:, bright] - floor, BELOW_FLOOR)  # louder stays brighter, even down there
+        mean = mean.index_copy(1, bright, floor + above)
         flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], among, embedded], -1))
         lower = torch.zeros(len(context), _COUNT, _COUNT, dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(_COUNT, _COUNT)
@@ -318,19 +356,36 @@ class ExpressionNetwork(nn.Module):
         return mean, factor, self.vibrato(hidden)[:, 0]
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the tensors of a checkpoint; one from before there were lines or ``company`` plays as it did."""
+        """Take the tensors of a checkpoint; what one from before lacks is 0, and its ``company`` is the same with and
+        without a velocity."""
         without = {f"lines.{name}": torch.zeros_like(value) for name, value in self.lines.state_dict().items()}
-        self.load_state_dict({**without, "company": torch.zeros_like(self.company), **tensors})
+        company = tensors.get("company", torch.zeros_like(self.company)).expand_as(self.company)
+        self.load_state_dict({**without, "phrased": torch.zeros_like(self.phrased),
+                              "dullest": torch.full_like(self.dullest, NO_FLOOR), **tensors, "company": company})
+
+    def _colour(self, context: Tensor, instrument: Tensor) -> Tensor:
+        """``colour`` at the notes, straight between semitones; [N, channels]."""
+        pitch = (context[:, 0] * 20.0 + 60.0).clamp(0.0, _SEMITONES - 1.001)
+        below = pitch.floor()
+        part = (pitch - below).unsqueeze(-1)
+        row = instrument * _SEMITONES + below.long()
+        return torch.as_tensor((1.0 - part) * self.colour(row) + part * self.colour(row + 1))
 
     def _of_semitones(self, context: Tensor, instrument: Tensor) -> Tensor:
         """``company`` at the notes, straight between semitones; [N, COMPANY_ATTRIBUTES]."""
         at = (context[:, 0] * 20.0 + 60.0 - SURFACE_PITCHES[0]).clamp(0.0, len(SURFACE_PITCHES) - 1.001)
         low = at.floor()
         part = (at - low).unsqueeze(-1)
-        rows = self.company[marked(context).long(), instrument]  # [N, attributes, pitches]
+        rows = self.company[(context[:, 3] > 0).long(), marked(context).long(), instrument]  # [N, attributes, pitches]
         lower, upper = (rows.gather(2, (low.long() + step).view(-1, 1, 1).expand(-1, rows.shape[1], 1))[..., 0]
                         for step in (0, 1))
         return (1.0 - part) * lower + part * upper
+
+    def _floor(self, context: Tensor, instrument: Tensor) -> Tensor:
+        """Brightness below which company takes little: ``dullest``, or the table's where that is duller; [N]."""
+        velocities = context[:, PLAIN_FEATURES : PLAIN_FEATURES + len(VELOCITY_MARKS)]
+        alone = self._tabulated(context, instrument)[:, SURFACE_ATTRIBUTES.index("brightness")]
+        return torch.minimum((velocities * self.dullest[instrument]).sum(-1), alone)
 
     def _rung(self, context: Tensor, instrument: Tensor) -> Tensor:
         """``rungs`` at the notes, straight between lengths and between velocities; 0 without a velocity; [N, 1]."""

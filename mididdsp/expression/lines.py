@@ -16,6 +16,7 @@ from mididdsp.expression.curves import sample_curves
 from mididdsp.expression.quantities import EditError, line_named
 from mididdsp.expression.types import Curve, Performance
 from mididdsp.notes.types import Part
+from mididdsp.units import hz_to_midi, midi_to_hz
 
 STEP_S = 0.01
 """Between the points of a line that is written."""
@@ -84,7 +85,7 @@ def line_of(performance: Performance, part: Part, target: str) -> Line:
     index = np.maximum(np.searchsorted(onsets, times, side="right") - 1, 0)
     pitch = np.array([note.pitch for note in part.notes])[index]
     tuning = np.array([performance.expressions[note.id].tuning_cents for note in part.notes])[index]
-    hertz = 440.0 * 2.0 ** ((pitch - 69.0 + (tuning + values) / 100.0) / 12.0)
+    hertz = midi_to_hz(pitch + (tuning + values) / 100.0)
     return Line(times=tuple(times.tolist()), values=tuple(hertz.tolist()), hertz=True)
 
 
@@ -135,7 +136,7 @@ def _note_curves(part: Part, line: Line) -> list[Curve]:
         sounding = [note for note in part.notes[max(0, bisect_right(onsets, time) - 16) : bisect_right(onsets, time)]
                     if note.onset <= time <= note.offset]
         if sounding:
-            pitch = 69.0 + 12.0 * math.log2(hertz / 440.0)
+            pitch = hz_to_midi(hertz)
             note = min(reversed(sounding), key=lambda item: abs(item.pitch - pitch))
             by_note.setdefault(note.id, []).append((time - note.onset, 100.0 * (pitch - note.pitch)))
     return [Curve(target="pitch", mode="set", times=tuple(time for time, _ in points),

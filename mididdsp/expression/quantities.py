@@ -161,11 +161,6 @@ def line_named(word: str) -> tuple[str, tuple[int, int] | None]:
     return "partials", band
 
 
-def line_name(target: str, band: tuple[int, int] | None) -> str:
-    """The word that ``line_named`` reads."""
-    return target if band is None else f"{target}.{band[0]}-{band[1]}"
-
-
 def curve_value(text: str, target: str) -> float:
     """A point of a curve of ``target`` (a key of ``CURVE_TARGETS``) in dB or cents."""
     return number(text, Name(attribute={"level": "level_db"}.get(target, target)))
@@ -192,14 +187,6 @@ def pitch(text: str | float) -> float:
         return float(text)
     except ValueError:
         raise EditError(f"{text!r} is no pitch; write a note name (F#4) or a MIDI number (66)") from None
-
-
-def pitch_name(midi: float) -> str:
-    """The name of the nearest key, with cents where it is not on one: ``A4``, ``C#4+25c``."""
-    key = round(midi)
-    cents = round(100.0 * (midi - key))
-    name = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")[key % 12]
-    return f"{name}{key // 12 - 1}{f'{cents:+d}c' if cents else ''}"
 
 
 def shown(attribute: str, value: float | None) -> str:

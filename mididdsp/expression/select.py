@@ -139,7 +139,7 @@ def _ids(performance: Performance, words: Sequence[str]) -> set[str]:
             continue
         fits = [note_id for note_id in performance.expressions if word and note_id.startswith(word)]
         if len(fits) != 1:
-            what = f"{len(fits)} notes begin with it" if fits else "the performance has none"
+            what = f"{len(fits)} notes begin with it" if fits else "no id begins with it"
             raise EditError(f"there is no note {word!r} ({what}); give the id that stands on the note's line")
         found.add(fits[0])
     return found

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mididdsp.expression.types import ATTRIBUTE_RANGES, NoteExpression
+from mididdsp.units import hz_to_midi
 
 Array = NDArray[np.floating[Any]]
 
@@ -155,7 +156,7 @@ def measure(
             the 1000 frames of the original's data set, or the note's length where it is longer.
     """
     frames = len(f0_hz)
-    deviation = pitch - (69.0 + 12.0 * np.log2(np.asarray(f0_hz, np.float64) / 440.0))
+    deviation = pitch - hz_to_midi(np.asarray(f0_hz, np.float64))
     deviation = np.where(np.abs(deviation) > 2.0, 0.0, deviation)
     partials = harmonics.shape[-1]
     brightness = (harmonics * np.arange(1, partials + 1)).mean(axis=-1)

@@ -6,7 +6,7 @@ one program. Inputs are never written to. What a file leaves out is guessed and 
 What is read: types 0, 1 and 2 (patterns one after the other), running status, tempo maps and time code, key and time
 signatures, names, programs, velocity, controllers, bend with its range, pressure. Notes, pedals and missing ends are
 explained in ``channels``, names and programs in ``tracks``, the bytes in ``smf``. Channel 10 is drums whatever its
-program, and is left out; so are programs without a pitch on other channels.
+program, and is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mididdsp.files import atomic_path
-from mididdsp.instruments import INSTRUMENTS, Resolution, instrument, resolve, without_pitch
+from mididdsp.instruments import INSTRUMENTS, Resolution, instrument, resolve
 from mididdsp.notes import smf
 from mididdsp.notes.channels import ChannelPlay, RawNote
 from mididdsp.notes.keyswitches import suspected_keyswitches
@@ -29,6 +29,7 @@ from mididdsp.notes.timeline import Timeline
 from mididdsp.notes.tracks import DRUM_CHANNEL, RawPart, in_one_time, keys, meters, raw_parts, tempi
 from mididdsp.notes.types import Lane, Note, Part, Score
 from mididdsp.notes.writing import midi_file
+from mididdsp.units import pitch_name
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 """What MIDI files are called, in any case; the content decides."""
@@ -97,9 +98,8 @@ def read_midi(
     Args:
         source: path of the file, or its bytes.
         unsupported: what to do with a part whose program has no instrument in the table: ``nearest`` plays it on the
-            nearest (one without a pitch is left out), ``skip`` leaves it out, ``error`` refuses the file.
-        instruments: part name, or ``*`` for all others, to the instrument that plays it. Naming a part of drums or
-            without a pitch plays it.
+            nearest, ``skip`` leaves it out, ``error`` refuses the file.
+        instruments: part name, or ``*`` for all others, to the instrument that plays it. Naming a drum part plays it.
         keyswitches: ``drop`` leaves out notes suspected to be switches of a sample library; ``keep`` plays them.
         pitch_offset: semitones added to every part.
         speed: every part plays this many times as fast, > 0.
@@ -178,15 +178,6 @@ class _Reader:
                 self.messages.append(f"Part {raw.name!r} ({counted(len(raw.play.notes), 'note')}) is on channel 10, "
                                      "which is drums; it is left out.")
                 continue
-            no_pitch = without_pitch(raw.program, raw.hint) if own is None else None
-            if no_pitch is not None:
-                if unsupported == "error":
-                    raise MidiError(f"{self.name}: part {raw.name!r} asks for an instrument that is not here "
-                                    f"({no_pitch}); choose one for it, or leave it out")
-                drums += len(raw.play.notes)
-                self.messages.append(f"Part {raw.name!r} ({counted(len(raw.play.notes), 'note')}) is left out: "
-                                     f"{no_pitch}.")
-                continue
             resolution = self._resolution(raw, own or by_name.get("*"))
             if not resolution.exact:
                 asked_for_another = resolution.how != "range"
@@ -215,7 +206,7 @@ class _Reader:
         if not raws:
             return "it holds no notes"
         if drums == sum(len(part.play.notes) for part in raws):
-            return "all its notes are drums or have no pitch; give a part an instrument by its name to play it"
+            return "all its notes are drums (channel 10); give a part an instrument by its name to play it"
         return "every part was left out; choose instruments for them, or allow the nearest"
 
     def _resolution(self, raw: RawPart, chosen: str | None) -> Resolution:
@@ -283,12 +274,6 @@ class _Reader:
     def _lane(self, name: str, points: Sequence[tuple[int, float]]) -> Lane:
         times = self.timeline.seconds([tick for tick, _ in points]) / self.speed
         return Lane(name=name, times=tuple(times.tolist()), values=tuple(value for _, value in points))
-
-
-def pitch_name(pitch: float) -> str:
-    """Name of the nearest key with its octave, middle C (60) being C4."""
-    key = math.floor(pitch + 0.5)
-    return f"{('C', 'C#', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')[key % 12]}{key // 12 - 1}"
 
 
 def _lane_order(name: str) -> tuple[int, str]:

@@ -25,9 +25,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 from mididdsp.expression.types import Curve
-from mididdsp.instruments import INSTRUMENTS, Resolution, instrument, without_pitch
+from mididdsp.instruments import INSTRUMENTS, Resolution, instrument
 from mididdsp.notes import abc, humdrum, mei, musedata
-from mididdsp.notes.midi import LONGEST_PIECE_S, Substitution, pitch_name
+from mididdsp.notes.midi import LONGEST_PIECE_S, Substitution
 from mididdsp.notes.page import Lists, Page
 from mididdsp.notes.playing import Player, Span
 from mididdsp.notes.tempo import DEFAULT_BPM, FASTER, SLOWER, Gradual, TempoMap
@@ -37,6 +37,7 @@ from mididdsp.notes.unfinished import unfinished
 from mididdsp.notes.unfold import Bar, unfold
 from mididdsp.notes.wedges import move_ends_back
 from mididdsp.notes.words import tempo_word
+from mididdsp.units import pitch_name
 
 LARGEST_FILE_BYTES = 64 * 2**20
 """Unpacked; some thousand pages."""
@@ -81,9 +82,8 @@ def read_score(
     Args:
         source: path of the file, or its bytes.
         unsupported: what to do with a part whose instrument is not in the table: ``nearest`` plays it on the nearest,
-            (one without a pitch is left out), ``skip`` leaves it out, ``error`` refuses the file.
-        instruments: part name, or ``*`` for all others, to the instrument that plays it. Naming a part without a pitch
-            plays it.
+            ``skip`` leaves it out, ``error`` refuses the file.
+        instruments: part name, or ``*`` for all others, to the instrument that plays it.
 
     Raises:
         ScoreError: the file cannot be read, or nothing in it can be played.
@@ -290,15 +290,7 @@ class _ScoreReader:
         for page in pages:
             if not page.events:
                 continue
-            own = by_name.get(page.name.casefold())
-            no_pitch = without_pitch(page.program, page.hint) if own is None else None
-            if no_pitch is not None:
-                if unsupported == "error":
-                    raise ScoreError(f"{self.name}: part {page.name!r} asks for an instrument that is not here "
-                                     f"({no_pitch}); choose one for it, or leave it out")
-                self.messages.append(f"Part {page.name!r} is left out: {no_pitch}.")
-                continue
-            resolution = page.resolution(own or by_name.get("*"))
+            resolution = page.resolution(by_name.get(page.name.casefold()) or by_name.get("*"))
             if not resolution.exact:
                 if resolution.how != "range" and unsupported == "error":
                     raise ScoreError(f"{self.name}: part {page.name!r} asks for an instrument that is not here "

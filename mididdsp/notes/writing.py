@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mididdsp.instruments import INSTRUMENTS, program_of, resolve
+from mididdsp.midi_tracks import TimedMessage, midi_track
 from mididdsp.notes import smf
 from mididdsp.notes.channels import DEFAULT_BEND_SEMITONES
 from mididdsp.notes.timeline import LONGEST_QUARTER_US, SHORTEST_QUARTER_US, Timeline
@@ -30,36 +31,21 @@ def midi_file(score: Score) -> Any:
     timeline = Timeline(TICKS_PER_QUARTER, [
         (round(change.beat * TICKS_PER_QUARTER), _quarter_us(change.bpm)) for change in score.tempo])
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER, charset="utf-8")
-    file.tracks.append(_track(_conductor(score, timeline)))
+    file.tracks.append(midi_track(_conductor(score, timeline)))
     for part, channel in zip(score.parts, _channels(score.parts)):
-        file.tracks.append(_track(_messages(part, channel, timeline)))
+        file.tracks.append(midi_track(_messages(part, channel, timeline)))
     return file
 
 
 _OFF, _CONTROL, _ON = range(3)
 """Order of messages at one tick: a note that ends makes way, settings come before the notes they are for."""
 
-_Timed = tuple[int, int, Any]
-"""Tick, order, mido message."""
-
 
 def _quarter_us(bpm: float) -> int:
     return min(LONGEST_QUARTER_US, max(SHORTEST_QUARTER_US, round(60e6 / bpm)))
 
 
-def _track(timed: Iterable[_Timed]) -> Any:
-    """A mido track with delta times, of messages at their ticks."""
-    import mido
-
-    track = mido.MidiTrack()
-    last = 0
-    for tick, _, message in sorted(timed, key=lambda item: item[:2]):
-        track.append(message.copy(time=tick - last))
-        last = tick
-    return track
-
-
-def _conductor(score: Score, timeline: Timeline) -> Iterator[_Timed]:
+def _conductor(score: Score, timeline: Timeline) -> Iterator[TimedMessage]:
     import mido
 
     if score.title:
@@ -104,7 +90,7 @@ def _hint(part: Part) -> str:
     return INSTRUMENTS[part.instrument].label
 
 
-def _messages(part: Part, channel: int, timeline: Timeline) -> Iterator[_Timed]:
+def _messages(part: Part, channel: int, timeline: Timeline) -> Iterator[TimedMessage]:
     import mido
 
     yield 0, _OFF, mido.MetaMessage("track_name", name=part.name)
@@ -143,7 +129,7 @@ def _legato_pedal(notes: Sequence[Note], onsets: Sequence[int]) -> Iterator[tupl
         yield before + 1, 0
 
 
-def _lane_messages(lane: Lane, channel: int, timeline: Timeline) -> Iterator[_Timed]:
+def _lane_messages(lane: Lane, channel: int, timeline: Timeline) -> Iterator[TimedMessage]:
     import mido
 
     ticks = timeline.ticks(lane.times).tolist()

@@ -6,7 +6,9 @@ has of its own, what one phrase has, and what one note has; the first two are ke
 (``ExpressionNetwork.company``). The level is kept about 0: how loud a dynamic is, the published spans say.
 
 Phrases were played in styles, which stand beside their notes as marks. Most files have none: for notes without marks
-the table is made from the same notes as if their marks were not known.
+the table is made from the same notes as if their marks were not known. Where there is no velocity the network says
+all there is to say of brightness, and no table of single notes stands under it: what it leaves over is another thing,
+and is told by the same notes as if their dynamics were not known.
 
 Source: Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, section 2.2.
 """
@@ -52,12 +54,12 @@ def company(network: ExpressionNetwork, examples: Examples, phrases: NDArray[np.
 
     Args:
         network: what it holds of the table already does not count.
-        examples: notes of phrases.
+        examples: notes of phrases, with and without velocity.
         phrases: number of the phrase of each; [N].
 
     Returns:
-        [without and with marks, instruments, COMPANY_ATTRIBUTES, pitches], on the model's scale; 0 where an instrument
-        has fewer than 20 notes that tell.
+        [without and with velocity, without and with marks, instruments, COMPANY_ATTRIBUTES, pitches], on the model's
+        scale; 0 where an instrument has fewer than 20 notes that tell.
     """
     network = copy.deepcopy(network).cpu().eval()
     network.company.zero_()
@@ -65,8 +67,10 @@ def company(network: ExpressionNetwork, examples: Examples, phrases: NDArray[np.
     unmarked = context.clone()
     marks_of(unmarked).zero_()
     near = surrounded(unmarked).numpy()
-    return np.stack([_tables(network, replace(examples, context=side.numpy()).chosen(rows), phrases[rows])
-                     for side, rows in ((unmarked, near), (context, near & marked(context).numpy()))])
+    sides = ((unmarked, near), (context, near & marked(context).numpy()))
+    told = (context[:, 3] > 0).numpy()
+    return np.stack([np.stack([_tables(network, replace(examples, context=side.numpy()).chosen(rows & known),
+                                       phrases[rows & known]) for side, rows in sides]) for known in (~told, told)])
 
 
 def _tables(network: ExpressionNetwork, examples: Examples, phrases: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from mididdsp.data.expression_set import (
 from mididdsp.data.notes_dataset import TrainingNote, dynamic_level_db, load_notes, load_phrase_notes, read_about
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
+    NO_FLOOR,
     PLAIN_FEATURES,
     REACH,
     SCALES,
@@ -57,6 +58,9 @@ Batch = tuple[Tensor, ...]
 ATTRIBUTION = ("Trained on samples of the Philharmonia Orchestra's players (CC BY-SA 3.0, philharmonia.co.uk) and on "
                "facts of the violin transcriptions of Tamer et al. 2023 (Music Technology Group, Universitat Pompeu "
                "Fabra).")
+
+_FEWEST_PHRASED, _FEWEST_DULL = 20, 10
+
 
 class Batches:
     """Examples of several sources, a fixed share of the batch from each; a pure function of the step."""
@@ -145,7 +149,12 @@ def run(config: Mapping[str, Any]) -> Path:
     elif config["keep_network"]:
         raise TrainingError("keep_network=true keeps the network of a checkpoint; give start=CHECKPOINT as well")
     network.surface.copy_(torch.from_numpy(surfaces))
+    if not config["made_up"]:
+        network.phrased.copy_(phrased_pitches(load_phrase_notes(Path(config["data"]), "train")))
+        network.dullest.copy_(dullest(load_notes(Path(config["data"]), "train")))
     network.rungs.zero_()
+    if not config["keep_network"]:
+        network.company.zero_()  # made last, of what the network leaves over
     network.lines.shifts.zero_()
     network.lines.stretches.zero_()
     if not config["made_up"]:
@@ -175,8 +184,8 @@ def run(config: Mapping[str, Any]) -> Path:
             count=len(INSTRUMENTS), semitones=len(network.colour.weight) // len(INSTRUMENTS))))
         playing = load_phrase_notes(dataset, "train")
         network.cpu().company.copy_(torch.from_numpy(company(
-            network, phrase_examples(dataset, "train", copies=1, seed=0),
-            np.unique([note.facts["item"] for note in playing], return_inverse=True)[1])))
+            network, phrase_examples(dataset, "train", copies=2, seed=0),
+            np.repeat(np.unique([note.facts["item"] for note in playing], return_inverse=True)[1], 2))))
         targets = read_about(dataset)["targets"]
         spans = {name: row["level_span_pp_ff_db"] for name, row in targets.items()}
         network.rungs.copy_(level_rungs(network, load_notes(dataset, "train"), spans))
@@ -202,6 +211,41 @@ def run(config: Mapping[str, Any]) -> Path:
     if curve.exists():
         shutil.copyfile(curve, out / "checkpoint" / CURVE_FILE)
     return out / "checkpoint"
+
+
+def phrased_pitches(notes: Sequence[TrainingNote]) -> Tensor:
+    """Lowest and highest pitch of the notes of phrases by instrument, but for 2 % on either side; [instruments, 2].
+
+    0 twice where there are fewer than 20 notes.
+    """
+    result = torch.zeros(len(INSTRUMENTS), 2)
+    for number, name in enumerate(INSTRUMENTS):
+        pitches = [note.facts["pitch"] for note in notes if note.facts["instrument"] == name]
+        if len(pitches) >= _FEWEST_PHRASED:
+            result[number] = torch.from_numpy(np.percentile(pitches, (2, 98)))
+    return result
+
+
+def dullest(notes: Sequence[TrainingNote]) -> Tensor:
+    """Brightness that 95 % of an instrument's single notes reach, at each velocity mark on the model's scale;
+    [instruments, velocity marks].
+
+    No higher than at any louder one; straight between dynamics of ten notes or more, even beyond them; ``NO_FLOOR``
+    where there is no such dynamic.
+    """
+    result = torch.full((len(INSTRUMENTS), len(VELOCITY_MARKS)), NO_FLOOR)
+    for number, name in enumerate(INSTRUMENTS):
+        told: dict[float, list[float]] = {}
+        for note in notes:
+            if note.facts["instrument"] == name and note.facts["velocity"] is not None:
+                told.setdefault(float(note.facts["velocity"]), []).append(
+                    SCALES["brightness"].forward(note.expression.brightness))
+        least = {velocity: np.percentile(values, 5) for velocity, values in sorted(told.items())
+                 if len(values) >= _FEWEST_DULL}
+        if least:
+            rising = np.minimum.accumulate(list(least.values())[::-1])[::-1]
+            result[number] = torch.from_numpy(np.interp(VELOCITY_MARKS, list(least), rising))
+    return result
 
 
 @torch.inference_mode()
@@ -243,12 +287,12 @@ def _sources(dataset: Path) -> tuple[NDArray[np.float32], dict[str, Examples], d
     surfaces, shifts = smooth_surfaces(single, seed=0)
     sources = {
         "notes": single_note_examples(single, copies=4, seed=0, shifts=dict(zip(SURFACE_ATTRIBUTES, shifts.T))),
-        "phrases": phrase_examples(dataset, "train", copies=2, seed=0),
+        "phrases": phrase_examples(dataset, "train", copies=4, seed=0),
         "violinists": violin_examples(folder, "train", dataset=dataset),
         "figures": figure_examples(folder, count=40_000, seed=0),
     }
     held_out = {"notes": single_note_examples(load_notes(dataset, "valid"), copies=1, seed=1),
-                "phrases": phrase_examples(dataset, "valid", copies=2, seed=1),
+                "phrases": phrase_examples(dataset, "valid", copies=4, seed=1),
                 "violinists": violin_examples(folder, "valid", dataset=dataset)}
     return surfaces, sources, held_out
 

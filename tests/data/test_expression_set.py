@@ -31,7 +31,10 @@ from mididdsp.expression.generator import (
     REACH,
     SCALES,
     SHORTEST_VIBRATO_S,
+    SURROUNDINGS,
     VIBRATO_ATTRIBUTES,
+    marked,
+    marks_of,
     surrounded,
 )
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES
@@ -136,6 +139,21 @@ def test_phrases(dataset: Path) -> None:
     assert told(examples) <= {*SINGLE_NOTE_ATTRIBUTES, "length_ratio"}
 
 
+def test_phrases_leave_marks_out(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = [replace(note, facts={**note.facts, "mark": "staccato"})
+             for note in expression_set.load_phrase_notes(dataset, "train")]
+    monkeypatch.setattr(expression_set, "load_phrase_notes", lambda *_: notes)
+    four = phrase_examples(dataset, "train", copies=4, seed=0)
+    copy = np.arange(len(four)) % 4
+    context = torch.from_numpy(four.context)
+    assert (marked(context).numpy() == (copy < 2)).all()
+    assert not four.known[copy >= 2, ATTRIBUTES.index("length_ratio")].any(), "lengths are those of marks"
+    unmarked = context[copy == 0].clone()
+    marks_of(unmarked).zero_()
+    but_velocity = np.r_[:VELOCITY_KNOWN, CONTEXT_FEATURES - SURROUNDINGS : CONTEXT_FEATURES]
+    assert np.array_equal(unmarked[:, but_velocity], context[copy == 2][:, but_velocity]), "all else stays"
+
+
 def test_violinists(collection: Path) -> None:
     examples = violin_examples(collection, "train")
     check(examples)
@@ -173,6 +191,19 @@ def test_figures(collection: Path) -> None:
     assert np.nanmean(examples.vibrates[horn]) < 0.3
     assert 0.3 < np.nanmean(examples.vibrates[~horn]) < 0.6
     assert np.median(physical(examples, "vibrato_rate_hz")) == pytest.approx(5.8, abs=0.1)
+
+
+def test_violinists_begin_later_on_longer_notes(collection: Path) -> None:
+    examples = figure_examples(collection, count=32_000, seed=0)
+    column = ATTRIBUTES.index("vibrato_delay_s")
+    slopes = {}
+    for name in ("violin", "oboe"):
+        rows = (examples.instrument == list(INSTRUMENTS).index(name)) & (examples.known[:, column] > 0)
+        # log seconds against log delay, of 200 notes and more with a spread of 1.1: within .3 (two standard errors)
+        slopes[name] = np.polyfit(examples.context[rows, SECONDS], examples.values[rows, column], 1)[0] * SCALES[
+            "vibrato_delay_s"].spread
+    assert slopes["violin"] == pytest.approx(1.0, abs=0.3)
+    assert slopes["oboe"] == pytest.approx(0.0, abs=0.3)
     seconds = 0.5 * np.exp(examples.context[:, SECONDS])
     assert np.isnan(examples.vibrates[seconds < SHORTEST_VIBRATO_S - 1e-3]).all()
     for name in told(examples):

@@ -10,7 +10,7 @@ import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mididdsp.expression.controllers import controller_curves, controller_pan, fader_db
+from mididdsp.expression.controllers import controller_pan, handwork
 from mididdsp.expression.curves import sample_curves
 from mididdsp.expression.types import Curve
 from mididdsp.notes.types import Lane, Note, Part
@@ -25,14 +25,19 @@ def lane(name: str, *events: tuple[float, float]) -> Lane:
 
 
 def value(played: Part, target: str, *times: float) -> list[float]:
-    return sample_curves(controller_curves(played), target, played, np.array(times)).tolist()
+    return sample_curves(handwork(played).curves, target, played, np.array(times)).tolist()
+
+
+def fader_db(value: float, reference: float) -> float:
+    """General MIDI's decibels, written apart from the code under test."""
+    return max(-120.0, 40 * math.log10(value / reference)) if value else -120.0
 
 
 def test_volume_follows_general_midi() -> None:
     assert value(part(lane("cc7", (0.0, 50.0))), "gain", 0.0, 9.0) == pytest.approx([40 * math.log10(50 / 100)] * 2)
-    assert fader_db(127, 127) == 0.0
-    assert fader_db(64, 127) == pytest.approx(-11.905, abs=1e-3)  # half way down is 12 dB less: the GM table
-    assert fader_db(0, 127) == -120.0
+    # half way down is 12 dB less: the GM table; all the way is silence
+    assert value(part(lane("cc11", (0.0, 64.0))), "level", 2.0) == pytest.approx([-11.905], abs=1e-3)
+    assert value(part(lane("cc11", (0.0, 0.0))), "level", 2.0) == [-120.0]
 
 
 def test_expression_and_breath_move_the_dynamic_level() -> None:
@@ -53,7 +58,7 @@ def test_bend_moves_the_pitch() -> None:
     (lane("cc1", (0.0, 60.0)), lane("cc91", (0.0, 60.0)), lane("cc10", (0.0, 60.0))),
 ])
 def test_defaults_and_other_lanes_change_nothing(lanes: tuple[Lane, ...]) -> None:
-    assert controller_curves(part(*lanes)) == ()
+    assert handwork(part(*lanes)).curves == ()
 
 
 def test_a_late_controller_leaves_the_default_before_it() -> None:
@@ -71,7 +76,7 @@ def test_a_moving_fader_becomes_a_straight_line() -> None:
     times = np.linspace(1.0, 3.0, 4001)
     played = part(lane("cc11", *events))
     line = np.interp(times, [time for time, _ in events], [fader_db(v, 127) for _, v in events])
-    np.testing.assert_allclose(sample_curves(controller_curves(played), "level", played, times), line, atol=1e-9)
+    np.testing.assert_allclose(sample_curves(handwork(played).curves, "level", played, times), line, atol=1e-9)
 
 
 def test_a_jump_takes_10_ms_and_arrives_at_its_event() -> None:
@@ -88,7 +93,7 @@ def test_of_events_at_one_time_the_last_counts() -> None:
 @given(lanes=st.tuples(strategies.lanes(name="cc7"), strategies.lanes(name="cc11"), strategies.lanes(name="bend")))
 def test_curves_pass_through_every_event(lanes: tuple[Lane, ...]) -> None:
     played = part(*lanes)
-    curves = controller_curves(played)
+    curves = handwork(played).curves
     assert all(isinstance(curve, Curve) and curve.origin == "controller" for curve in curves)
     for name, target, reference in (("cc7", "gain", 100.0), ("cc11", "level", 127.0)):
         found = played.lane(name)

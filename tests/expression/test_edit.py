@@ -64,7 +64,7 @@ def test_selections(conditions: dict[str, Any], ids: str) -> None:
     ({"part": "Oboe"}, "there is no part 'Oboe'; the parts are Violin I, Flute"), ({"bars": "4-2"}, "run backwards"),
     ({"bars": "x"}, "'x' are no bars; write 3"), ({"bars": 0}, "bar 0 does not exist"),
     ({"time": (2.0, 1.0)}, "is empty"),
-    ({"notes": "q"}, "there is no note 'q' (the performance has none)"), ({"pitches": "H4"}, "'H4' is no pitch"),
+    ({"notes": "q"}, "there is no note 'q' (no id begins with it)"), ({"pitches": "H4"}, "'H4' is no pitch"),
     ({"where": "vibrato"}, "is no condition"), ({"where": "vibrato>10s"}, "'s' is no unit of vibrato_cents; use c"),
     ({"marks": "loud"}, "'loud' is no articulation"), ({"where": "colour>1"}, "'colour' is no attribute"),
     ({"pitches": "C5-C4"}, "run downwards"),

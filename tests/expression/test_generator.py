@@ -17,19 +17,26 @@ from torch import Tensor
 
 from mididdsp.checkpoints import load_checkpoint, save_checkpoint
 from mididdsp.expression.generator import (
+    BELOW_FLOOR,
+    COMPANY_REACH,
     CONTEXT_FEATURES,
     MOOD_WEIGHTS,
+    NO_FLOOR,
     OWN_MOOD,
     OWN_MOOD_WEIGHTS,
+    PHRASED_VELOCITY,
     REACH,
     RELEASE_UNDER_S,
     SCALES,
     SHORTEST_VIBRATO_S,
     SPREAD_IN_COMPANY,
+    SURFACE_ATTRIBUTES,
     TOUCHING_S,
     ExpressionConfig,
     ExpressionGenerator,
     ExpressionNetwork,
+    Neighbour,
+    as_phrased,
     context_features,
     masked_log_likelihood,
 )
@@ -312,6 +319,58 @@ def test_features_are_of_fixed_size_and_finite() -> None:
     told = [context_features(60.0, 0.5, velocity, (), False, False, [None] * 4) for velocity in (None, 80, 112)]
     assert not np.array_equal(told[0], told[1])
     assert not np.array_equal(told[1], told[2])
+
+
+def among(pitch: float, velocity: float | None, louder: float = 0.0) -> Tensor:
+    """The context of a note that follows another, which is louder by so much; [1, CONTEXT_FEATURES]."""
+    before = Neighbour(interval=2.0, gap_s=0.1, seconds=0.5, velocity=louder)
+    features = context_features(pitch, 0.7, velocity, ("staccato",), False, True, [before, None, None, None])
+    return torch.from_numpy(features).float()[None]
+
+
+def test_notes_as_phrases_were_played() -> None:
+    pitches = torch.tensor([[55.0, 80.0]])
+    for velocity in (PHRASED_VELOCITY, None):
+        inside = among(62.5, velocity)
+        torch.testing.assert_close(as_phrased(inside, pitches), inside)
+        torch.testing.assert_close(as_phrased(among(90.0, velocity), pitches), among(80.0, velocity))
+        torch.testing.assert_close(as_phrased(among(90.0, velocity), torch.zeros(1, 2)), among(90.0, velocity))
+    torch.testing.assert_close(as_phrased(among(40.0, 20.0, 30.0), pitches), among(55.0, PHRASED_VELOCITY))
+
+
+def test_what_neighbours_add_to_the_tables_hangs_on_no_velocity_nor_on_pitches_without_phrases() -> None:
+    network = generator().network
+    flute = torch.tensor([list(INSTRUMENTS).index("flute")])
+    network.phrased[flute] = torch.tensor([60.0, 90.0])
+    columns = [ATTRIBUTES.index(name) for name in SURFACE_ATTRIBUTES]
+    with torch.no_grad():
+        said = {(pitch, velocity): network(among(pitch, velocity), flute)[0][0, columns]
+                for pitch in (70.0, 90.0, 95.0) for velocity in (33.0, 80.0, 112.0)}
+    for pitch in (70.0, 90.0, 95.0):  # the tables of this network are 0
+        assert torch.equal(said[pitch, 33.0], said[pitch, 80.0])
+        assert torch.equal(said[pitch, 112.0], said[pitch, 80.0])
+    torch.testing.assert_close(said[95.0, 80.0], said[90.0, 80.0])
+    assert not torch.allclose(said[70.0, 80.0], said[90.0, 80.0])
+
+
+def test_company_leaves_notes_as_bright_as_the_dullest_recorded() -> None:
+    network = generator().network
+    flute = torch.tensor([list(INSTRUMENTS).index("flute")])
+    bright, row = ATTRIBUTES.index("brightness"), SURFACE_ATTRIBUTES.index("brightness")
+
+    def said(velocity: float | None, alone: float, dullest: float) -> float:
+        network.surface[flute, row] = alone
+        network.dullest[flute] = dullest
+        with torch.no_grad():
+            return float(network(among(70.0, velocity), flute)[0][0, bright])
+
+    network.mean.bias.data[bright] = -0.5  # what neighbours add here
+    added = said(80.0, 1.0, NO_FLOOR) - 1.0
+    assert -COMPANY_REACH < added < -0.1
+    assert said(80.0, 1.0, 1.0 + 2.0 * added) == pytest.approx(1.0 + added, abs=1e-5), "it is brighter anyway"
+    assert said(80.0, 1.0, 1.0 + 0.5 * added) == pytest.approx(1.0 + (0.5 + 0.5 * BELOW_FLOOR) * added, abs=1e-5)
+    assert said(80.0, 1.0, 3.0) == pytest.approx(1.0 + BELOW_FLOOR * added, abs=1e-5), "the table is no floor below it"
+    assert said(None, -1.0, 3.0) == pytest.approx(said(None, -1.0, NO_FLOOR)), "without a velocity there is no table"
 
 
 def test_checkpoints_round_trip(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from mididdsp.training.company import company
 OBOE = list(INSTRUMENTS).index("oboe")
 BRIGHT, LEVEL = ATTRIBUTES.index("brightness"), ATTRIBUTES.index("level_db")
 ROW = {name: COMPANY_ATTRIBUTES.index(name) for name in ("brightness", "level_db")}
-WITHOUT, WITH = 0, 1
+WITHOUT, WITH = (1, 0), (1, 1)
+"""The tables of notes that have a velocity, without and with marks."""
 
 
 def network() -> ExpressionNetwork:
@@ -32,11 +33,13 @@ def network() -> ExpressionNetwork:
         return ExpressionNetwork(ExpressionConfig(width=8, layers=1, embedding=2, colour=2, dropout=0.0)).eval()
 
 
-def context(pitch: float, *, marks: tuple[str, ...] = (), among: bool = True) -> np.ndarray:
+def context(
+    pitch: float, *, marks: tuple[str, ...] = (), among: bool = True, velocity: float | None = 80.0
+) -> np.ndarray:
     around: list[Neighbour | None] = [None] * (2 * REACH)
     if among:
         around[0] = Neighbour(interval=2.0, gap_s=0.1, seconds=0.5, velocity=0.0)
-    return np.asarray(context_features(pitch, 0.5, 80.0, marks, False, False, around), np.float32)
+    return np.asarray(context_features(pitch, 0.5, velocity, marks, False, False, around), np.float32)
 
 
 def mean(model: ExpressionNetwork, *contexts: np.ndarray) -> np.ndarray:
@@ -45,13 +48,15 @@ def mean(model: ExpressionNetwork, *contexts: np.ndarray) -> np.ndarray:
     return np.asarray(told.numpy())
 
 
-def phrases(model: ExpressionNetwork, *, spread: float, mark: str | None = None) -> tuple[Examples, np.ndarray]:
+def phrases(
+    model: ExpressionNetwork, *, spread: float, mark: str | None = None, velocity: float | None = 80.0
+) -> tuple[Examples, np.ndarray]:
     """Twelve phrases of a scale of ten notes that are played as the network says, but for an A that is always brighter
     by 1, everything louder by 1, and each phrase brighter by what it likes."""
     random = np.random.default_rng(0)
     pitches = np.tile(np.arange(64.0, 74.0), 12)
     number = np.repeat(np.arange(12), 10)
-    contexts = np.stack([context(pitch, marks=(mark,) if mark else ()) for pitch in pitches])
+    contexts = np.stack([context(pitch, marks=(mark,) if mark else (), velocity=velocity) for pitch in pitches])
     values = mean(model, *contexts)
     values[:, BRIGHT] += (pitches == 69.0) + random.normal(0.0, spread, 12)[number] + random.normal(0.0, 0.1, 120)
     values[:, LEVEL] += 1.0
@@ -66,12 +71,12 @@ def test_a_bright_semitone_is_told_from_bright_phrases(spread: float) -> None:
     model = network()
     table = company(model, *phrases(model, spread=spread))
     at = [SURFACE_PITCHES.index(pitch) for pitch in (67, 69, 71)]
-    bright = table[WITHOUT, OBOE, ROW["brightness"], at]
+    bright = table[*WITHOUT, OBOE, ROW["brightness"], at]
     # Twelve notes of variance 0.5 against 0.1 of a semitone's own, which is shrunk by a third at most.
     assert bright[1] - bright[[0, 2]].mean() > 0.6
     assert abs(bright[[0, 2]]).max() < 0.35
-    assert abs(table[WITHOUT, OBOE, ROW["level_db"], at]).max() < 0.1, "how loud all is, is not its to say"
-    assert not np.delete(table, OBOE, axis=1).any()
+    assert abs(table[*WITHOUT, OBOE, ROW["level_db"], at]).max() < 0.1, "how loud all is, is not its to say"
+    assert not np.delete(table, OBOE, axis=2).any()
 
 
 def test_marks_have_a_table_of_their_own() -> None:
@@ -80,9 +85,17 @@ def test_marks_have_a_table_of_their_own() -> None:
     assert not company(model, examples, number)[WITH].any()
     examples, number = phrases(model, spread=0.0, mark="staccato")
     both = company(model, examples, number)
-    assert both[WITH, OBOE, ROW["brightness"], SURFACE_PITCHES.index(69)] > 0.6
+    assert both[*WITH, OBOE, ROW["brightness"], SURFACE_PITCHES.index(69)] > 0.6
     model.company.copy_(torch.from_numpy(both))
     assert np.allclose(company(model, examples, number), both), "of the table before nothing is kept"
+
+
+def test_velocities_have_a_table_of_their_own() -> None:
+    model = network()
+    unknown, number = phrases(model, spread=0.0, velocity=None)
+    table = company(model, unknown, number)
+    assert table[0, 0, OBOE, ROW["brightness"], SURFACE_PITCHES.index(69)] > 0.6
+    assert not table[1].any()
 
 
 def test_few_notes_tell_nothing() -> None:
@@ -96,8 +109,8 @@ def test_it_is_added_among_others_between_semitones_and_by_marks() -> None:
     model, asked = network(), [context(69.0), context(69.5), context(69.0, marks=("staccato",)),
                                context(69.0, among=False)]
     before = mean(model, *asked)
-    model.company[WITHOUT, OBOE, ROW["brightness"], SURFACE_PITCHES.index(69)] = 0.8
-    model.company[WITH, OBOE, ROW["brightness"], SURFACE_PITCHES.index(69)] = -0.4
+    model.company[*WITHOUT, OBOE, ROW["brightness"], SURFACE_PITCHES.index(69)] = 0.8
+    model.company[*WITH, OBOE, ROW["brightness"], SURFACE_PITCHES.index(69)] = -0.4
     added = mean(model, *asked) - before
     assert added[:, BRIGHT] == pytest.approx([0.8, 0.4, -0.4, 0.0], abs=1e-4)  # float32 pitches
     assert not np.delete(added, BRIGHT, axis=1).any()
@@ -111,3 +124,6 @@ def test_checkpoints_from_before_play_as_they_did() -> None:
     again.company.fill_(1.0)
     again.restore(tensors)
     assert not again.company.any()
+    random = torch.rand(again.company.shape[1:])
+    again.restore({**tensors, "company": random})  # from when velocities had none of their own
+    assert torch.equal(again.company, random.expand_as(again.company))

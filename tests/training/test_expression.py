@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from mididdsp.data.expression_set import Examples
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
+    NO_FLOOR,
     REACH,
     SCALES,
+    VELOCITY_MARKS,
     ExpressionConfig,
     ExpressionGenerator,
     ExpressionNetwork,
@@ -27,7 +30,15 @@ from mididdsp.expression.types import ATTRIBUTES, NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
-from mididdsp.training.expression import Batches, figures, level_rungs, loss, monotone_penalty
+from mididdsp.training.expression import (
+    Batches,
+    dullest,
+    figures,
+    level_rungs,
+    loss,
+    monotone_penalty,
+    phrased_pitches,
+)
 from mididdsp.training.loop import TrainingError
 from mididdsp.training.recipes import train
 from mididdsp.training.surfaces import RISE
@@ -190,3 +201,26 @@ def test_rungs_put_the_dynamics_as_far_apart_as_asked() -> None:
             mean = network(torch.from_numpy(context), torch.full((len(notes),), oboe))[0][:, LEVEL]
         tolerance = 0.3 if velocity == 88.0 else 1e-3  # between marks the network bends; at them only rounding is left
         assert SCALES["level_db"].backward(float(mean.mean())) == pytest.approx(expected, abs=tolerance)
+
+
+def test_pitches_of_phrases() -> None:
+    notes = [TrainingNote(facts={"instrument": name, "pitch": pitch}, expression=PLAIN, gain_db=0.0, frames={})
+             for name, pitches in (("oboe", np.linspace(60.0, 80.0, 101)), ("tuba", np.linspace(40.0, 50.0, 19)))
+             for pitch in pitches]
+    found = phrased_pitches(notes)
+    assert found[list(INSTRUMENTS).index("oboe")].tolist() == pytest.approx([60.4, 79.6], abs=1e-4)
+    assert not found[list(INSTRUMENTS).index("tuba")].any(), "19 notes are too few"
+
+
+def test_the_dullest_single_notes_by_dynamic() -> None:
+    notes = [TrainingNote(facts={"instrument": "oboe", "velocity": velocity}, gain_db=0.0, frames={},
+                          expression=replace(PLAIN, brightness=float(brightness)))
+             for velocity, most, count in ((33.0, 1.0, 21), (49.0, 4.0, 21), (64.0, 2.0, 21), (112.0, 9.0, 9),
+                                           (None, 9.0, 21))
+             for brightness in np.linspace(0.0, most, count)]
+    found = dullest(notes)
+    scale = SCALES["brightness"]
+    # no higher than at a louder mark; nine notes are few
+    expected = np.interp(VELOCITY_MARKS, (33.0, 49.0, 64.0), [scale.forward(least) for least in (0.05, 0.1, 0.1)])
+    assert found[list(INSTRUMENTS).index("oboe")].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    assert (found[list(INSTRUMENTS).index("tuba")] == NO_FLOOR).all()
