@@ -1,7 +1,7 @@
 """The autoencoder of the first DDSP paper on the recordings that ours learns from: the comparison that players decide.
 
     python -m bench.ddsp --data DATA --out FOLDER --size tiny|full --minutes 40     # train; a stopped run goes on
-    python -m bench.ddsp --data DATA --compare FOLDER [FOLDER] [--split test] [--each 1]
+    python -m bench.ddsp --data DATA --compare FOLDER [FOLDER] [--ours CHECKPOINT] [--split test] [--each 1]
 
 Published systems were trained on players whom ours never heard, and ours on players whom they never heard. So their
 network is trained here from the recordings that ours learns from, and both are measured on the same held-out phrases,
@@ -45,7 +45,7 @@ from mididdsp.synthesis.dsp.scaling import exp_sigmoid
 from mididdsp.synthesis.losses import MIDI_DDSP_WEIGHTS, spectral_loss
 from mididdsp.training.loop import LoopSettings, train
 from mididdsp.training.resynthesis import SoundClip, sound_clip
-from mididdsp.transfer import Heard, TransferError, listen
+from mididdsp.transfer import Heard, TransferError, listen, load_autoencoder
 
 Float32 = NDArray[np.float32]
 
@@ -228,6 +228,7 @@ def main() -> None:
     parser.add_argument("--room", action="store_true", help="learn a room too")
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--compare", type=Path, nargs="+", help="folders of trained runs")
+    parser.add_argument("--ours", type=Path, nargs="+", default=(), help="checkpoints of ours beside the shipped ones")
     parser.add_argument("--split", choices=("valid", "test"), default="test")
     parser.add_argument("--each", type=int, default=1, help="held-out phrases of each instrument")
     arguments = parser.parse_args()
@@ -238,7 +239,7 @@ def main() -> None:
     if arguments.compare is None:
         return
     rivals = [load(folder / KEPT) for folder in arguments.compare]
-    ours = shipped()
+    ours = shipped() | {str(folder): load_autoencoder(folder) for folder in arguments.ours}
     heads = ["analysed", *(f"DDSP-{one.size}" for one in rivals), *ours]
     for one in rivals:
         network = sum(value.numel() for name, value in one.named_parameters() if name != "room")
