@@ -64,7 +64,7 @@ def times_of(audio: Array, midi: float, *, recorded: bool = False) -> Times:
             attack = float("nan")
         sounding = np.flatnonzero(level >= times.body_db - 60.0)
         faded = max(0, int(sounding[-1]) - round(FADE_S / 0.001))
-        if level[faded - 10:faded].min(initial=np.inf) > times.body_db - 23.0:
+        if level[max(0, faded - 10):faded].min(initial=np.inf) > times.body_db - 23.0:
             release = float("nan")
     return attack, release
 

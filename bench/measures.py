@@ -324,14 +324,31 @@ def area_under_curve(scores: Array, labels: Array) -> float:
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
+Labelled = list[tuple[Array, int]]
+"""Patches of recordings, each with the set it is of: 0 or 1."""
+
+
+def split_by_recording(first: Sequence[Array], second: Sequence[Array], random: np.random.Generator) -> tuple[
+        Labelled, Labelled]:
+    """Half of the recordings to learn from, half to tell; item i of both sets goes to the same side, for a rendering
+    and the clip it renders share the notes. Recordings without patches are left out."""
+    order = random.permutation(max(len(first), len(second)))
+    trained = set(order[: len(order) // 2].tolist())
+    sides: dict[bool, Labelled] = {True: [], False: []}
+    for label, items in enumerate((first, second)):
+        for index, patches in enumerate(items):
+            if len(patches):
+                sides[index in trained].append((patches, label))
+    return sides[True], sides[False]
+
+
 def two_sample_auc(first: Sequence[Array], second: Sequence[Array], seeds: Sequence[int] = (0, 1, 2, 3, 4),
                    components: int = 60, ridge: float = 10.0) -> float:
     """How well a classifier tells two sets of recordings apart: 0.5 not at all, 1 always.
 
-    Patches of one recording never stand on both sides of the split; item i of both sets goes to the same side, for
-    a rendering and the clip it renders share the notes. Patches are reduced to principal components of the training
-    half, standardised, and told apart by ridge logistic regression; a held-out recording's score is the mean over
-    its patches.
+    Patches of one recording never stand on both sides of the split (``split_by_recording``). Patches are reduced to
+    principal components of the training half, standardised, and told apart by ridge logistic regression; a held-out
+    recording's score is the mean over its patches.
 
     Args:
         first, second: for each recording its patches [n, features]; recordings without patches are left out.
@@ -341,21 +358,15 @@ def two_sample_auc(first: Sequence[Array], second: Sequence[Array], seeds: Seque
     """
     aucs = []
     for seed in seeds:
-        order = np.random.default_rng(seed).permutation(max(len(first), len(second)))
-        trained = set(order[: len(order) // 2].tolist())
-        sides: dict[bool, list[tuple[Array, int]]] = {True: [], False: []}
-        for label, items in enumerate((first, second)):
-            for index, patches in enumerate(items):
-                if len(patches):
-                    sides[index in trained].append((patches, label))
-        features = np.concatenate([patches for patches, _ in sides[True]])
-        labels = np.concatenate([np.full(len(patches), label) for patches, label in sides[True]])
+        learned, told = split_by_recording(first, second, np.random.default_rng(seed))
+        features = np.concatenate([patches for patches, _ in learned])
+        labels = np.concatenate([np.full(len(patches), label) for patches, label in learned])
         mean = features.mean(axis=0)
         count = min(components, *features.shape)
         axes = _principal_axes(features - mean, count)
         reduced = (features - mean) @ axes
         scale = reduced.std(axis=0) + 1e-9
         weights = _fit_logistic(reduced / scale, labels.astype(float), ridge)
-        scores = np.array([(((patches - mean) @ axes / scale) @ weights[:-1]).mean() for patches, _ in sides[False]])
-        aucs.append(area_under_curve(scores, np.array([label for _, label in sides[False]])))
+        scores = np.array([(((patches - mean) @ axes / scale) @ weights[:-1]).mean() for patches, _ in told])
+        aucs.append(area_under_curve(scores, np.array([label for _, label in told])))
     return float(np.mean(aucs))

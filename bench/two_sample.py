@@ -82,15 +82,9 @@ def cnn_auc(first: Sequence[Array], second: Sequence[Array], seed: int) -> float
 
     torch.set_num_threads(1)
     random = np.random.default_rng(seed)
-    order = random.permutation(len(first))
-    trained = set(order[:len(order) // 2].tolist())
-    sides: dict[bool, list[tuple[Array, int]]] = {True: [], False: []}
-    for label, items in enumerate((first, second)):
-        for index, patches in enumerate(items):
-            if len(patches):
-                sides[index in trained].append((patches, label))
-    features = np.concatenate([patches for patches, _ in sides[True]])
-    labels = np.concatenate([np.full(len(patches), label) for patches, label in sides[True]])
+    learned, told = measures.split_by_recording(first, second, random)
+    features = np.concatenate([patches for patches, _ in learned])
+    labels = np.concatenate([np.full(len(patches), label) for patches, label in learned])
     mean, scale = features.mean(axis=0), float(features.std())
 
     def shaped(patches: Array) -> Any:
@@ -112,8 +106,8 @@ def cnn_auc(first: Sequence[Array], second: Sequence[Array], seed: int) -> float
                 optimizer.step()
         network.eval()
         with torch.inference_mode():
-            scores = np.array([float(network(shaped(patches)).mean()) for patches, _ in sides[False]])
-    return measures.area_under_curve(scores, np.array([label for _, label in sides[False]]))
+            scores = np.array([float(network(shaped(patches)).mean()) for patches, _ in told])
+    return measures.area_under_curve(scores, np.array([label for _, label in told]))
 
 
 def pooled(patches: Array) -> Array:
@@ -126,17 +120,11 @@ def trees_auc(first: Sequence[Array], second: Sequence[Array], seed: int) -> flo
     """AUC of boosted trees on pooled patches for one split; items as ``bench.measures.two_sample_auc`` takes them."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    order = np.random.default_rng(seed).permutation(len(first))
-    trained = set(order[:len(order) // 2].tolist())
-    sides: dict[bool, list[tuple[Array, int]]] = {True: [], False: []}
-    for label, items in enumerate((first, second)):
-        for index, patches in enumerate(items):
-            if len(patches):
-                sides[index in trained].append((pooled(patches), label))
-    features = {side: np.stack([values for values, _ in rows]) for side, rows in sides.items()}
-    labels = {side: np.array([label for _, label in rows]) for side, rows in sides.items()}
-    model = HistGradientBoostingClassifier(random_state=seed).fit(features[True], labels[True])
-    return measures.area_under_curve(model.predict_proba(features[False])[:, 1], labels[False])
+    (learned, kinds), (told, answers) = (
+        (np.stack([pooled(patches) for patches, _ in side]), np.array([label for _, label in side]))
+        for side in measures.split_by_recording(first, second, np.random.default_rng(seed)))
+    model = HistGradientBoostingClassifier(random_state=seed).fit(learned, kinds)
+    return measures.area_under_curve(model.predict_proba(told)[:, 1], answers)
 
 
 def without_lowest(patches: Array) -> Array:

@@ -115,6 +115,7 @@ def _analyze(
     from mididdsp.audio_stream import open_recording
     from mididdsp.expression.document import save_performance
     from mididdsp.listening import listen
+    from mididdsp.notes.smf import counted
     from mididdsp.synthesis.document import SynthWriter
 
     started = time.perf_counter()
@@ -157,6 +158,5 @@ def _analyze(
     talk.data(report)
     for message in heard.messages:
         talk.say(message)
-    count = len(heard.notes)
-    talk.say(f"{output}: {count} note{'' if count == 1 else 's'} of {heard.instrument}, A4 = {heard.a4_hz:.1f} Hz; "
+    talk.say(f"{output}: {counted(len(heard.notes), 'note')} of {heard.instrument}, A4 = {heard.a4_hz:.1f} Hz; "
              f"{sound.seconds:.1f} s of audio in {seconds:.1f} s")

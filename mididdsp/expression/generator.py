@@ -31,6 +31,7 @@ REACH = 2
 """Neighbours seen on either side, in the same voice."""
 
 _PITCH_CENTRES = np.arange(22.0, 108.0, 4.0)
+_BELL = 3.0  # semitones: the width of the bells around them
 _NEIGHBOUR = 6
 VELOCITY_MARKS = (20.0, 33.0, 49.0, 64.0, 80.0, 96.0, 112.0, 127.0)
 """Velocities of the dynamic marks: a hat function stands on each."""
@@ -207,7 +208,7 @@ def context_features(
         (pitch - 60.0) / 20.0, math.log(max(seconds, 0.02) / 0.5), min(seconds, 4.0) / 2.0,
         0.0 if velocity is None else 1.0, 0.0 if velocity is None else (velocity - 80.0) / 32.0,
         *(np.zeros(len(VELOCITY_MARKS)) if velocity is None else velocity_hats(np.array([velocity]))[0]),
-        *np.exp(-0.5 * ((pitch - _PITCH_CENTRES) / 3.0) ** 2), *marks, float(joined), float(leads), *around,
+        *np.exp(-0.5 * ((pitch - _PITCH_CENTRES) / _BELL) ** 2), *marks, float(joined), float(leads), *around,
     ])
 
 
@@ -222,7 +223,7 @@ def as_phrased(context: Tensor, pitches: Tensor) -> Tensor:
     pitch = context[:, 0] * 20.0 + 60.0
     pitch = torch.where(pitches[:, 1] > pitches[:, 0], pitch.clamp(pitches[:, 0], pitches[:, 1]), pitch)
     hats = torch.from_numpy(velocity_hats(np.array([PHRASED_VELOCITY]))).to(context)
-    bells = torch.exp(-0.5 * ((pitch.unsqueeze(-1) - torch.from_numpy(_PITCH_CENTRES).to(context)) / 3.0) ** 2)
+    bells = torch.exp(-0.5 * ((pitch.unsqueeze(-1) - torch.from_numpy(_PITCH_CENTRES).to(context)) / _BELL) ** 2)
     told, rest = context[:, 3:4], context[:, -SURROUNDINGS:].clone()
     rest[:, _NEIGHBOUR - 1 - 2 * REACH * _NEIGHBOUR :: _NEIGHBOUR] = 0.0  # neighbours are as loud as the note
     return torch.cat([((pitch - 60.0) / 20.0).unsqueeze(-1), context[:, 1:3], told,
@@ -334,15 +335,16 @@ class ExpressionNetwork(nn.Module):
         mean = torch.where(tabulated, COMPANY_REACH * torch.tanh(beside / COMPANY_REACH), mean)
         plain = ((context[:, 3] > 0) & ~company).unsqueeze(-1) * self.on_surface  # there the table says all
         columns = [_INDEX[name] for name in SURFACE_ATTRIBUTES]
-        mean = (mean * (1.0 - plain)).index_add(
-            1, torch.tensor(columns, device=mean.device), self._tabulated(context, instrument))
+        table = self._tabulated(context, instrument)
+        mean = (mean * (1.0 - plain)).index_add(1, torch.tensor(columns, device=mean.device), table)
         level = torch.tensor([_INDEX["level_db"]], device=mean.device)
         mean = mean.index_add(1, level, self._rung(context, instrument))
         among = company.to(context.dtype).unsqueeze(-1)
         semitones = torch.tensor([_INDEX[name] for name in COMPANY_ATTRIBUTES], device=mean.device)
         mean = mean.index_add(1, semitones, among * self._of_semitones(context, instrument))
         bright = torch.tensor([_INDEX["brightness"]], device=mean.device)
-        floor = torch.where(tabulated.any(-1) & company, self._floor(context, instrument), NO_FLOOR).unsqueeze(-1)
+        floor = self._floor(context, instrument, table[:, SURFACE_ATTRIBUTES.index("brightness")])
+        floor = torch.where(tabulated.any(-1) & company, floor, NO_FLOOR).unsqueeze(-1)
         above = nn.functional.leaky_relu(mean[:, bright] - floor, BELOW_FLOOR)  # louder stays brighter, even down there
         mean = mean.index_copy(1, bright, floor + above)
         flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], among, embedded], -1))
@@ -381,10 +383,10 @@ class ExpressionNetwork(nn.Module):
                         for step in (0, 1))
         return (1.0 - part) * lower + part * upper
 
-    def _floor(self, context: Tensor, instrument: Tensor) -> Tensor:
-        """Brightness below which company takes little: ``dullest``, or the table's where that is duller; [N]."""
+    def _floor(self, context: Tensor, instrument: Tensor, alone: Tensor) -> Tensor:
+        """Brightness below which company takes little: ``dullest``, or ``alone``, the table's, where that is duller;
+        [N]."""
         velocities = context[:, PLAIN_FEATURES : PLAIN_FEATURES + len(VELOCITY_MARKS)]
-        alone = self._tabulated(context, instrument)[:, SURFACE_ATTRIBUTES.index("brightness")]
         return torch.minimum((velocities * self.dullest[instrument]).sum(-1), alone)
 
     def _rung(self, context: Tensor, instrument: Tensor) -> Tensor:

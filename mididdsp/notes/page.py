@@ -206,16 +206,12 @@ class Page:
         name = next((" ".join(text.split()) for text in texts if not _SPINE.fullmatch(text.strip())), "Part")
         return name[:100]
 
-    @property
-    def hint(self) -> str:
-        """Of its names the first that says an instrument, else its own."""
-        return next((text for text in (self.name, *self._named) if named(text)), self.name)
-
     def resolution(self, chosen: str | None) -> Resolution:
         if chosen is not None:
             return Resolution(instrument=chosen, exact=True, how="option", reason="chosen by option")
         pitches = [pitch for event in self.events for pitch in event.pitches]
-        resolution = resolve(None if named(self.hint) else self.program, self.hint, pitches)
+        hint = next((text for text in (self.name, *self._named) if named(text)), self.name)
+        resolution = resolve(None if named(hint) else self.program, hint, pitches)
         players = section_players(self.name)
         return replace(resolution, players=max(players, resolution.players))
 

@@ -149,9 +149,6 @@ def run(config: Mapping[str, Any]) -> Path:
     elif config["keep_network"]:
         raise TrainingError("keep_network=true keeps the network of a checkpoint; give start=CHECKPOINT as well")
     network.surface.copy_(torch.from_numpy(surfaces))
-    if not config["made_up"]:
-        network.phrased.copy_(phrased_pitches(load_phrase_notes(Path(config["data"]), "train")))
-        network.dullest.copy_(dullest(load_notes(Path(config["data"]), "train")))
     network.rungs.zero_()
     if not config["keep_network"]:
         network.company.zero_()  # made last, of what the network leaves over
@@ -159,7 +156,10 @@ def run(config: Mapping[str, Any]) -> Path:
     network.lines.stretches.zero_()
     if not config["made_up"]:
         dataset = Path(config["data"])
-        lone = lone_vibrato_examples(load_notes(dataset, "train"))
+        single, playing = load_notes(dataset, "train"), load_phrase_notes(dataset, "train")
+        network.phrased.copy_(phrased_pitches(playing))
+        network.dullest.copy_(dullest(single))
+        lone = lone_vibrato_examples(single)
         among = Examples.join([sources["violinists"], sources["figures"]])
         for name, values in lines_of(lone, among.chosen(surrounded(torch.from_numpy(among.context)).numpy())).items():
             getattr(network.lines, name).copy_(values)
@@ -182,13 +182,13 @@ def run(config: Mapping[str, Any]) -> Path:
             np.concatenate([examples.instrument for examples in heard]),
             np.concatenate([examples.context[:, 0] * 20.0 + 60.0 for examples in heard]),
             count=len(INSTRUMENTS), semitones=len(network.colour.weight) // len(INSTRUMENTS))))
-        playing = load_phrase_notes(dataset, "train")
+        copies = 2  # with and without velocity
         network.cpu().company.copy_(torch.from_numpy(company(
-            network, phrase_examples(dataset, "train", copies=2, seed=0),
-            np.repeat(np.unique([note.facts["item"] for note in playing], return_inverse=True)[1], 2))))
+            network, phrase_examples(dataset, "train", copies=copies, seed=0),
+            np.repeat(np.unique([note.facts["item"] for note in playing], return_inverse=True)[1], copies))))
         targets = read_about(dataset)["targets"]
         spans = {name: row["level_span_pp_ff_db"] for name, row in targets.items()}
-        network.rungs.copy_(level_rungs(network, load_notes(dataset, "train"), spans))
+        network.rungs.copy_(level_rungs(network, single, spans))
         if config["calibration_lines"]:
             sound = load_checkpoint(Path(config["sound"] or shipped("synthesis")), level="synthesis")
             asked = calibrate_vibrato(
