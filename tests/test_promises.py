@@ -515,3 +515,19 @@ def test_the_shortest_notes_are_no_louder_than_asked(seconds: float) -> None:
             # the body's mean is what is asked; its loudest frame, or the ring after it, may lie some dB above
             loudest = 10.0 * np.log10(power.max()) - performance.expressions[segment.note_ids[0]].level_db
             assert loudest < 15.0, f"{name}, {segment.note_ids[0]}: {loudest:.0f} dB above its level"
+
+
+def test_a_swell_from_nothing_begins_as_nothing(tmp_path: Path) -> None:
+    """An expression controller that rises from 0 asks for levels no recording has: noise came out at +200 dB there."""
+    performer = shipped()
+    for name, instrument in INSTRUMENTS.items():
+        middle = (instrument.low + instrument.high) // 2
+        swell = [(0.0, 11, 0), *((0.5 + 3.0 * value / 127, 11, value) for value in range(1, 128))]
+        track = {"name": "A", "notes": [(0.5, 3.0, middle, 90)], "controls": swell}
+        reading = performer.read(write_midi(tmp_path / "a.mid", [track]), instruments={"*": name})
+        segment, = next(iter(performer.synthesize(performer.perform(reading, seed=1)))).segments
+        noise = 10.0 * np.log10((10 ** (segment.noise_db.astype(np.float64) / 10)).sum(1))
+        level = np.maximum(noise, segment.amplitude_db)
+        times = segment.start_s + np.arange(segment.frames) / 250
+        # CC11 = 1 is 84 dB softer than 127 by the General MIDI recommendation, and CC11 = 3 is 65 dB
+        assert level[times < 0.56].max() < level.max() - 50.0, name

@@ -317,6 +317,8 @@ _SLUR_NOISE_DB = 1.5
 _TARGETS = ("level", "gain", "pitch")
 _BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db")
 _LEVEL_STEP_DB = 6.0
+_TAUGHT_LEVELS_DB = -50.0, -8.0
+"""Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
 _NOISE_TURN_S = 0.02
 _SPARSE = 4
 _SPOKEN_S = 0.04, 0.1
@@ -545,7 +547,9 @@ class SynthesisGenerator:
         number = INSTRUMENT_IDS[instrument]
         if shift is None:
             return self.outputs(number, asked, frames)
-        steps = shift / _LEVEL_STEP_DB
+        low, high = _TAUGHT_LEVELS_DB
+        own = float(np.clip(place.expression.level_db, low, high))
+        steps = np.clip(shift, low - own, high - own) / _LEVEL_STEP_DB
         lowest, highest = int(np.floor(steps.min())), int(np.ceil(steps.max()))
         result = np.zeros((len(frames), 2 + len(KNOTS) + NOISE_CENTRES))
         for step in range(lowest, highest + 1):
