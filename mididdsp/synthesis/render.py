@@ -4,9 +4,9 @@ Conventions: production. A segment's first sample is the first at or after its s
 samples; its last frame is held for one frame. Levels at or below -120 dB are exactly zero, and so are rests. A sound
 whose parameters do not start or end in silence is faded over 1.5 ms there, so that it cannot click.
 
-A segment's audio depends on the segment and the seed alone: noise is keyed by the segment's id, phase starts at 0. Work
-goes in fixed tiles counted from the segment's start, so neither the block size of a stream nor the length of a slur
-changes a bit or the memory needed.
+A segment's audio depends on the segment and the seed alone: noise and the phases that partials start at are keyed by
+the segment's id. Work goes in fixed tiles counted from the segment's start, so neither the block size of a stream nor
+the length of a slur changes a bit or the memory needed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ from mididdsp.units import FRAME_RATE, SILENCE_DB
 RAMP_S = 0.0015
 """Fade of a start or end that is not silent by itself: short beside any attack, long beside a click."""
 
+PHASE_SPREAD, PHASE_SPREAD_A_PARTIAL = 0.8, 0.05
+"""Standard deviation of the partials' phases, rad, and by how much it grows from one partial to the next.
+
+Partials in phase are one pulse a period: a buzz that no measure of spectra tells. In recordings body, microphone and
+room have spread them. Inside a period the envelope of the octave from 4 to 8 kHz rises 5 to 7 dB over its mean (97th
+percentile), as noise's does; in phase it rises 10 to 11. Low partials, of brass above all, keep some of their pulse.
+"""
+
 RenderPart = Literal["harmonic", "noise"]
 
 ALL_PARTS: tuple[RenderPart, ...] = ("harmonic", "noise")
@@ -37,6 +45,17 @@ ALL_PARTS: tuple[RenderPart, ...] = ("harmonic", "noise")
 def first_sample(start_s: float, sample_rate: float) -> int:
     """Index of the first sample at or after a time; the one home of this rounding."""
     return int(np.ceil(start_s * sample_rate - SAMPLE_TOLERANCE))
+
+
+def start_phases(name: str, partials: int, seed: int) -> NDArray[np.float64]:
+    """Phases of partials 1..H where the segment of that name begins, radians; [H]. The first starts at 0, and a larger
+    H changes no other's.
+
+    Source: Plomp and Steeneken 1969, "Effect of phase on the timbre of complex tones".
+    """
+    spread = PHASE_SPREAD + PHASE_SPREAD_A_PARTIAL * np.arange(partials)
+    spread[:1] = 0.0
+    return np.asarray(spread * keyed_generator(seed, name, "phases").standard_normal(partials))
 
 
 def render_segment(
@@ -54,7 +73,7 @@ def render_segment(
         segment: what to render.
         noise_edges_hz: edges of its noise bands, increasing, B + 1 values.
         sample_rate: Hz.
-        seed: of the noise.
+        seed: of the noise and of the partials' phases.
         frame_rate: frames per second.
         parts: "harmonic", "noise" or both.
 
@@ -90,7 +109,7 @@ def render_stream(
         segments: in order of ``start_s``.
         noise_edges_hz: edges of their noise bands, increasing, B + 1 values.
         sample_rate: Hz.
-        seed: of the noise.
+        seed: of the noise and of the partials' phases.
         block_s: length of the blocks, s; the last is shorter. No bit of the sound depends on it.
         frame_rate: frames per second.
         parts: "harmonic", "noise" or both.
@@ -182,7 +201,7 @@ def _segment_pieces(segment: Segment, noise_edges_hz: Sequence[float], sample_ra
     samples = tone_samples(segment.frames, sample_rate, frame_rate, offset_s)
     streams = []
     if "harmonic" in parts and segment.harmonics.shape[1] > 0:
-        tone = _harmonic_tiles(segment, sample_rate, frame_rate, offset_s)
+        tone = _harmonic_tiles(segment, sample_rate, frame_rate, offset_s, seed)
         ends = _audible(segment.amplitude_db[[0, -1]])
         streams.append(_Reader(_ramped(tone, samples, sample_rate, bool(ends[0]), bool(ends[1]))))
     if "noise" in parts and bool((segment.noise_db > SILENCE_DB).any()):
@@ -209,15 +228,18 @@ def _amplitude(level_db: Float32) -> Float32:
     return np.where(quiet, np.float32(0.0), linear).astype(np.float32)
 
 
-def _harmonic_tiles(segment: Segment, sample_rate: int, frame_rate: float, offset_s: float) -> Iterator[Float32]:
+def _harmonic_tiles(segment: Segment, sample_rate: int, frame_rate: float, offset_s: float,
+                    seed: int) -> Iterator[Float32]:
     total = _amplitude(segment.amplitude_db)
 
     def amplitudes(first: int, last: int) -> Tensor:
         return torch.from_numpy(segment.harmonics[first:last] * total[first:last, None])
 
     f0_hz = torch.from_numpy(segment.f0_hz.copy())  # a copy: values may be read-only, which torch warns of
-    return _single_threaded(tone_tiles(f0_hz, amplitudes, segment.harmonics.shape[1], sample_rate=sample_rate,
-                                       frame_rate=frame_rate, offset_s=offset_s))
+    partials = segment.harmonics.shape[1]
+    phases = torch.from_numpy(start_phases(segment.id, partials, seed))
+    return _single_threaded(tone_tiles(f0_hz, amplitudes, partials, sample_rate=sample_rate, frame_rate=frame_rate,
+                                       offset_s=offset_s, phases=phases))
 
 
 def _noise_tiles(segment: Segment, edges_hz: Sequence[float], sample_rate: int, frame_rate: float, offset_s: float,

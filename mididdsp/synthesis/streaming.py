@@ -25,7 +25,7 @@ from mididdsp.synthesis.conditions import Memory, causal_features, pitch_of
 from mididdsp.synthesis.dsp.noise import HOPS_PER_BLOCK, band_shares, block_window, noise_hop, random_spectra
 from mididdsp.synthesis.dsp.period_tables import MINIMUM_BEND, read_frames
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.synthesis.render import RAMP_S
+from mididdsp.synthesis.render import RAMP_S, start_phases
 from mididdsp.units import FRAME_RATE, SILENCE_DB, hz_to_midi, midi_to_hz
 
 Array = NDArray[np.floating[Any]]
@@ -79,8 +79,8 @@ class AutoencoderStream:
         autoencoder: one whose features do not look ahead, such as the tiny one.
         instrument: one that it knows.
         sample_rate: Hz, with a whole number of samples a frame: 16 or 48 kHz, not 44.1.
-        seed: of the noise.
-        name: keys the noise, as a segment's id does.
+        seed: of the noise and of the partials' phases.
+        name: keys both, as a segment's id does.
 
     Raises:
         ValueError: the model is not made to stream, or a frame is no whole number of samples.
@@ -99,6 +99,7 @@ class AutoencoderStream:
         self._rate = sample_rate
         self._hop = noise_hop(sample_rate)
         self._random = keyed_generator(seed, name, "noise")
+        self._phases = start_phases(name, self._partials, seed)
         self._shares = band_shares(autoencoder.noise_edges_hz, sample_rate).numpy()
         self._window = block_window(sample_rate).numpy()
         self._memory: Memory | None = None
@@ -175,7 +176,7 @@ class AutoencoderStream:
         ends = self._phase + np.cumsum(step * np.expm1(bend) / bend)
         start = np.concatenate([[self._phase], ends[:-1]]) % 1.0
         self._phase = float(ends[-1] % 1.0)
-        return read_frames(peaks[:, :used], start, step, bend, self._hop)
+        return read_frames(peaks[:, :used], start, step, bend, self._hop, self._phases[:used])
 
     def _noise_of(self, count: int) -> Float32:
         """Noise under the next ``count`` hops: block b is centred on frame b - 1, and hop m lies under m … m + 3."""

@@ -9,13 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import butter, hilbert, sosfilt
 
 from mididdsp.synthesis.dsp import period_tables
 from mididdsp.synthesis.dsp.filters import frequency_filter
 from mididdsp.synthesis.dsp.noise import noise_controls
 from mididdsp.synthesis.dsp.oscillators import harmonic_controls, harmonic_synthesis
 from mididdsp.synthesis.effects import decayed_impulse_response, reverb
-from mididdsp.synthesis.render import first_sample, render_segment, render_stream
+from mididdsp.synthesis.render import first_sample, render_segment, render_stream, start_phases
 from mididdsp.synthesis.types import Segment
 
 EDGES = (0.0, 500.0, 1_000.0, 2_000.0, 4_000.0, 7_000.0, 12_000.0, 20_000.0)
@@ -138,9 +139,46 @@ def test_parameters_that_start_silent_are_left_alone() -> None:
     one = segment(noise_db=-130.0)
     _, audio = render_segment(one, noise_edges_hz=EDGES, sample_rate=48_000, seed=0)
     level = np.where(one.amplitude_db > -120.0, 10.0 ** (one.amplitude_db / 20.0), 0.0).astype(np.float32)
-    tone = period_tables.harmonic_tone(torch.from_numpy(one.f0_hz), torch.from_numpy(one.harmonics * level[:, None]),
-                                       sample_rate=48_000)
-    assert np.array_equal(audio, tone.numpy())
+    amplitudes = torch.from_numpy(one.harmonics * level[:, None])
+    tone = period_tables.tone_tiles(torch.from_numpy(one.f0_hz), lambda first, last: amplitudes[first:last], 30,
+                                    sample_rate=48_000, phases=torch.from_numpy(start_phases("a", 30, 0)))
+    assert np.array_equal(audio, torch.cat(list(tone)).numpy())
+
+
+def pulse_db(audio: np.ndarray, low: float, high: float, period: int) -> float:
+    """How far the envelope of a band rises over its mean power inside a period (97th percentile), dB."""
+    envelope = np.abs(hilbert(sosfilt(butter(4, (low, high), "bandpass", fs=48_000, output="sos"), audio))) ** 2
+    steady = envelope[9_600 : 9_600 + 40 * period]
+    return float(10 * np.log10(np.percentile(steady, 97) / steady.mean()))
+
+
+def test_a_low_tone_is_no_train_of_pulses() -> None:
+    frames, partials = 250, 80
+    harmonics = np.full((frames, partials), 1.0 / partials, dtype=np.float32)
+    low = replace(segment(frames=frames, f0_hz=100.0, noise_db=-130.0), harmonics=harmonics)
+    found = [pulse_db(render_segment(replace(low, id=str(name)), noise_edges_hz=EDGES, sample_rate=48_000, seed=1)[1],
+                      4_000.0, 7_900.0, 480) for name in range(8)]
+    # Noise's envelope power is exponential: its 97th percentile is ln(1 / 0.03) times the mean, 5.4 dB. A tone repeats
+    # one period, of some 40 independent values, which scatter by 0.65 dB. In phase it is 9.2.
+    assert np.mean(found) == pytest.approx(5.4, abs=0.8)  # three standard errors of eight
+    assert max(found) < 8.0
+
+
+def test_phases_move_no_level() -> None:
+    one = segment(frames=2_500, f0_hz=100.0, noise_db=-130.0, fade=10)
+    levels = []
+    for seed in (0, 1):
+        _, audio = render_segment(one, noise_edges_hz=EDGES, sample_rate=48_000, seed=seed)
+        steady = audio[4_800:-4_800].astype(np.float64)
+        spectrum = np.abs(np.fft.rfft(steady * np.blackman(len(steady))))
+        levels.append([20 * np.log10(spectrum[round(100 * number * len(steady) / 48_000)]) for number in range(1, 31)])
+    np.testing.assert_allclose(levels[0], levels[1], atol=0.01)
+
+
+def test_a_partial_keeps_its_phase_whatever_is_above_it() -> None:
+    assert np.array_equal(start_phases("a", 100, 3)[:40], start_phases("a", 40, 3))
+    assert start_phases("a", 100, 3)[0] == 0.0
+    assert not np.array_equal(start_phases("a", 40, 3), start_phases("b", 40, 3))
 
 
 def test_a_single_frame_sounds_for_a_frame() -> None:
@@ -167,8 +205,8 @@ def test_the_split_of_harmonic_and_noise_agrees_between_rates() -> None:
 
 def test_a_long_slur_is_rendered_as_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     tiles = []
-    monkeypatch.setattr(period_tables, "period_tables", lambda x, make=period_tables.period_tables:
-                        (tiles.append(len(x)), make(x))[1])
+    monkeypatch.setattr(period_tables, "period_tables", lambda x, phases, make=period_tables.period_tables:
+                        (tiles.append(len(x)), make(x, phases))[1])
     blocks = render_stream([segment(frames=150_000, partials=4)], noise_edges_hz=EDGES, sample_rate=16_000, seed=0,
                            block_s=1.0)
     assert len(next(blocks)) == 16_000

@@ -1,9 +1,9 @@
 """The production oscillator: one period of sound per frame, read by phase.
 
 Conventions: production. Frame k is at k / frame_rate s; partial amplitudes are linear, interpolate linearly between
-frames and are held for one frame after the last; f0 interpolates in log; phase starts at 0 and is the exact integral
-of f0, kept in float64 cycles, so it never drifts. A partial that reaches Nyquist at a frame, or at either of its
-neighbours, is silent at that frame; no sample ever holds a partial at or above Nyquist.
+frames and are held for one frame after the last; f0 interpolates in log; phase starts at 0, or for each partial where
+it is told, and is the exact integral of f0, kept in float64 cycles, so it never drifts. A partial that reaches Nyquist
+at a frame, or at either of its neighbours, is silent at that frame; no sample ever holds a partial at or above Nyquist.
 
 How it works. The sum of partials is one periodic function of phase, different in each frame. Its period is sampled on
 a power-of-two grid by an inverse FFT of the amplitudes, each divided by the transform of a Kaiser-Bessel kernel. The
@@ -221,11 +221,12 @@ def _weighted(flat: Tensor, index: Tensor, weights: Tensor) -> Tensor:
     return total
 
 
-def period_tables(amplitudes: Tensor) -> Tensor:
+def period_tables(amplitudes: Tensor, phases: Tensor | None = None) -> Tensor:
     """One period of the sum of sine partials per frame, corrected for the kernel that will read it.
 
     Args:
         amplitudes: peak amplitude of partials 1..H; [..., H].
+        phases: of each partial where the fundamental's is 0, radians; [H]. None is 0 for all.
 
     Returns:
         [..., table_size(H) + TAPS]: the grid, with its first and last values repeated around it.
@@ -234,14 +235,19 @@ def period_tables(amplitudes: Tensor) -> Tensor:
     size = table_size(partials)
     correction = _kernel_correction(partials, size).to(amplitudes)
     imaginary = amplitudes * (-0.5 * correction)
-    imaginary = torch.nn.functional.pad(imaginary, (1, size // 2 - partials))
-    period = torch.fft.irfft(torch.complex(torch.zeros_like(imaginary), imaginary), size, norm="forward")
+    real = torch.zeros_like(imaginary)
+    if phases is not None:
+        turned = phases.to(amplitudes)
+        real, imaginary = -imaginary * torch.sin(turned), imaginary * torch.cos(turned)
+    around = (1, size // 2 - partials)
+    spectrum = torch.complex(torch.nn.functional.pad(real, around), torch.nn.functional.pad(imaginary, around))
+    period = torch.fft.irfft(spectrum, size, norm="forward")
     before = TAPS // 2 - 1
     return torch.cat([period[..., size - before:], period, period[..., : TAPS - before]], dim=-1)
 
 
 def read_frames(amplitudes: NDArray[np.float32], start: NDArray[np.float64], step: NDArray[np.float64],
-                bend: NDArray[np.float64], samples: int) -> NDArray[np.float32]:
+                bend: NDArray[np.float64], samples: int, phases: NDArray[np.float64]) -> NDArray[np.float32]:
     """The sound between a few frames of which the phases are known, as a stream makes it block by block.
 
     In NumPy and without gradients: a block of 20 ms is so little work that what counts is the cost of a call.
@@ -250,6 +256,7 @@ def read_frames(amplitudes: NDArray[np.float32], start: NDArray[np.float64], ste
         amplitudes: peak amplitude of the partials at each frame and at the one after the last; [F + 1, H].
         start, step, bend: as in ``PhaseTrack``; [F].
         samples: per frame.
+        phases: as in ``period_tables``; [H].
 
     Returns:
         [F * samples].
@@ -259,7 +266,8 @@ def read_frames(amplitudes: NDArray[np.float32], start: NDArray[np.float64], ste
     partials = amplitudes.shape[1]
     size = table_size(partials)
     spectrum = np.zeros((len(amplitudes), size // 2 + 1), np.complex64)
-    spectrum.imag[:, 1 : partials + 1] = amplitudes * (-0.5 * _kernel_correction(partials, size).numpy())
+    corrected = amplitudes * (0.5 * _kernel_correction(partials, size).numpy())
+    spectrum[:, 1 : partials + 1] = corrected * (np.sin(phases) - 1j * np.cos(phases))
     tables = fft.irfft(spectrum, size, axis=1, norm="forward")
     before = TAPS // 2 - 1
     tables = np.concatenate([tables[:, size - before :], tables, tables[:, : TAPS - before]], axis=1)
@@ -317,6 +325,7 @@ def tone_tiles(
     offset_s: float = 0.0,
     first_frame: int = 0,
     tile_frames: int = TILE_FRAMES,
+    phases: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """The sound of harmonic partials, tile by tile; the tiles joined are ``harmonic_tone``.
 
@@ -330,6 +339,7 @@ def tone_tiles(
         offset_s: time of sample 0 after frame 0, s, 0 or a fraction of a sample.
         first_frame: start with the tile that holds this frame; later tiles are the same either way.
         tile_frames: frames per tile; the tiling, not the sound, depends on it (last bits apart).
+        phases: where each partial starts, radians; [H]. None is 0 for all.
 
     Yields:
         Audio [..., samples of the tile], in the dtype of the amplitudes.
@@ -358,8 +368,8 @@ def tone_tiles(
         fraction = (sample / sample_rate + offset_s) * frame_rate - np.arange(first, last)[:, None]
         span = slice(first, last)
         audio: Tensor = _ReadTables.apply(  # type: ignore[no-untyped-call]
-            period_tables(amplitudes), track.start[..., span], track.step[..., span], track.bend[..., span],
-            torch.from_numpy(fraction).to(f0_hz.device))
+            period_tables(amplitudes, None if phases is None else phases[:needed]), track.start[..., span],
+            track.step[..., span], track.bend[..., span], torch.from_numpy(fraction).to(f0_hz.device))
         if (counts == most).all():
             yield audio.flatten(-2)
         else:  # 44.1 kHz has 176 or 177 samples in a frame

@@ -14,7 +14,7 @@ FULL_SCALE_ERROR = 1e-4
 """What the oscillator may be off, where the partials' amplitudes sum to 1."""
 
 
-def direct_sum(f0_hz, amplitudes, sample_rate, *, offset_s=0.0, first=0, count=None, frame_rate=250.0):
+def direct_sum(f0_hz, amplitudes, sample_rate, *, offset_s=0.0, first=0, count=None, frame_rate=250.0, phases=None):
     """Each partial by itself in float64: log-linear f0, linear amplitudes, silent where it nears Nyquist."""
     f0, level = np.asarray(f0_hz, dtype=np.float64), np.asarray(amplitudes, dtype=np.float64)
     frames, partials = level.shape
@@ -37,7 +37,7 @@ def direct_sum(f0_hz, amplitudes, sample_rate, *, offset_s=0.0, first=0, count=N
     audio = np.zeros(len(place))
     for k in range(partials):
         weight = (1 - part) * level[frame, k] + part * level[frame + 1, k]
-        audio += weight * np.sin(2 * np.pi * ((k + 1) * cycles % 1.0))
+        audio += weight * np.sin(2 * np.pi * ((k + 1) * cycles % 1.0) + (0.0 if phases is None else phases[k]))
     return audio
 
 
@@ -50,6 +50,15 @@ def smooth_f0(low: float, high: float, frames: int, seed: int) -> np.ndarray:
 def shares(frames: int, partials: int, seed: int) -> np.ndarray:
     amplitudes = np.random.default_rng(seed).random((frames, partials))
     return (amplitudes / amplitudes.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def test_each_partial_starts_where_it_is_told() -> None:
+    f0, amplitudes = smooth_f0(200.0, 900.0, 200, 1), shares(200, 100, 2)  # at 900 Hz 26 partials of the 100 are left
+    phases = np.random.default_rng(3).uniform(-20.0, 20.0, 100)
+    tiles = tone_tiles(torch.from_numpy(f0), lambda first, last: torch.from_numpy(amplitudes[first:last]), 100,
+                       sample_rate=48_000, phases=torch.from_numpy(phases))
+    expected = direct_sum(f0, amplitudes, 48_000, phases=phases)
+    np.testing.assert_allclose(torch.cat(list(tiles)).numpy(), expected, rtol=0, atol=FULL_SCALE_ERROR)
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
