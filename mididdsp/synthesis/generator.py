@@ -315,7 +315,7 @@ _SLUR_DIP_S = 0.06
 _SLUR_NEAR_DB = 0.3
 _SLUR_NOISE_DB = 1.5
 _TARGETS = ("level", "gain", "pitch")
-_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db")
+_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "contrast")
 _LEVEL_STEP_DB = 6.0
 _TAUGHT_LEVELS_DB = -50.0, -8.0
 """Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
@@ -342,6 +342,8 @@ class SynthesisGenerator:
         timbre_db: added to what the network says of partials and noise: what it leaves over of the recorded notes,
             smoothed over pitch and level; [instruments, TIMBRE_STATES, TIMBRE_PITCHES, TIMBRE_LEVELS_DB, knots and
             noise bands]. None: nothing.
+        contrast: how many times as far a partial stands out from those beside it as in the mean, which is smoother
+            than any one note; [instruments, knots]. None: 1.
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
 
@@ -350,7 +352,7 @@ class SynthesisGenerator:
     def __init__(
         self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...], *,
         brightness_line: Array | None = None, noise_shift_db: Array | None = None, scoop_cents: Array | None = None,
-        timbre_db: Array | None = None,
+        timbre_db: Array | None = None, contrast: Array | None = None,
     ) -> None:
         self.network = network.eval()
         missing = LIFE_CHANNELS - np.shape(life_rms)[2]
@@ -363,6 +365,7 @@ class SynthesisGenerator:
         steady = np.zeros(len(INSTRUMENTS), np.float32)
         self.scoop_cents = steady if scoop_cents is None else np.asarray(scoop_cents, np.float32)
         self.timbre_db = None if timbre_db is None else np.asarray(timbre_db, np.float32)
+        self.contrast = None if contrast is None else np.asarray(contrast, np.float32)
 
     def changed(self, **arrays: Array | None) -> SynthesisGenerator:
         """The same network with other ``life_rms`` or others of what balances it."""
@@ -563,7 +566,7 @@ class SynthesisGenerator:
 
     @torch.inference_mode()
     def outputs(self, instrument: int, features: Array, frames: Array) -> Array:
-        """The mean of a note's frames, in dB and cents: what the network says, and ``timbre_db``; [T, D].
+        """The mean of a note's frames, in dB and cents: the network's and ``timbre_db``, at its ``contrast``; [T, D].
 
         Args:
             instrument: its number in ``INSTRUMENT_IDS``.
@@ -581,7 +584,19 @@ class SynthesisGenerator:
         mean = np.asarray(output[: len(frames)].cpu().numpy(), dtype=np.float64) * OUTPUT_SCALE
         if self.timbre_db is not None:
             mean[:, 2:] += _timbre(self.timbre_db[instrument], features, frames)
+        if self.contrast is not None:
+            mean[:, 2 : 2 + len(KNOTS)] += relief(mean[:, 2 : 2 + len(KNOTS)]) * (self.contrast[instrument] - 1.0)
         return mean
+
+
+def relief(knots: Array) -> Array:
+    """How far each knot stands out from the line through those around it, dB; [..., KNOTS] as given."""
+    smooth = knots
+    for _ in range(2):
+        ends = 2.0 * smooth[..., :1] - smooth[..., 1:2], 2.0 * smooth[..., -1:] - smooth[..., -2:-1]
+        wide = np.concatenate([ends[0], smooth, ends[1]], axis=-1)
+        smooth = 0.25 * wide[..., :-2] + 0.5 * wide[..., 1:-1] + 0.25 * wide[..., 2:]
+    return np.asarray(knots - smooth)
 
 
 def _timbre(table: Array, features: Array, frames: Array) -> Array:

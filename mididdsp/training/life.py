@@ -45,7 +45,7 @@ STILL_CENTS = 3.0
 """A note without vibrato that moves more than this (rms, 4 to 8 Hz) has one that was not recognised."""
 
 SLOW = 2
-"""Bands of modulation below this one (2 Hz) are left as they were estimated: few notes are long enough to tell them.
+"""Bands of modulation below this one (2 Hz) are calibrated by ``slowed`` alone: few notes are long enough to tell them.
 Noise has as much power a Hz there as in that band."""
 
 NOISE_LIFE_DB = 0.5
@@ -62,6 +62,7 @@ _FEWEST = 8
 _MOST_S = 3.0
 _SKIPPED_START, _SKIPPED_END, _SHORTEST = 30, 20, 60
 _SPEAKING, _SETTLED = (3, 8), (20, 36)  # frames after the onset
+_SLOW_FRAMES, _LEAST_SLOW = 375, 0.3
 _STEP = (0.25, 4.0)
 _TOTAL = (0.2, 5.0)
 _NOISE_TOTAL = (0.1, 12.0)
@@ -204,6 +205,47 @@ def calibrate_life(
     scaled = _scaled(life, scale)
     scaled[1, few, 1] = scaled[0, few, 1]
     return generator.changed(life_rms=scaled)
+
+
+def slowed(generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most: int = 60) -> SynthesisGenerator:
+    """The generator with the slow life of its partials, below 2 Hz, made as weak as recorded notes show it.
+
+    What the mean leaves over moves slowly also where the mean itself is wrong. So the partials of generated notes are
+    compared with those of recorded ones, each re the sum of all, from 1 to 2 Hz, which notes of 1.7 s and more tell;
+    what is slower still goes along, for there a note's shape cannot be told from its life.
+
+    Args:
+        generator: calibrated in the faster bands.
+        notes: recorded single notes. A family with fewer than eight long ones is left as it is.
+        most: of them that are generated, of each family.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    groups: dict[str, list[TrainingNote]] = {}
+    for note in notes:
+        length = note.facts["offset"] - note.facts["onset"] - _SKIPPED_START - _SKIPPED_END
+        if length >= _SLOW_FRAMES and not note.facts["late_attack"]:
+            groups.setdefault(INSTRUMENTS[note.facts["instrument"]].family, []).append(note)
+    for family, group in groups.items():
+        for index in np.unique(np.linspace(0, len(group) - 1, most).astype(int)):
+            facts, frames = group[index].facts, group[index].frames
+            span = slice(facts["onset"] + _SKIPPED_START, facts["offset"] - _SKIPPED_END)
+            real = (frames["knots_db"][span, :_PARTIALS] - frames["partial_db"][span, None]).astype(np.float64)
+            segment = generated_alone(generator, group[index])
+            first = round((1.0 - segment.start_s) * FRAME_RATE) + _SKIPPED_START
+            power = segment.harmonics[first : first + len(real)].astype(np.float64) ** 2
+            ours = 10.0 * np.log10(np.maximum(power[:, :_PARTIALS] / power.sum(1, keepdims=True), 1e-12))
+            heard = frames["known"][span, : ours.shape[1]].all(0) & (real[:, : ours.shape[1]].mean(0) > -35.0)
+            if heard.any() and len(ours) == len(real):
+                found.setdefault(family, []).append(tuple(  # type: ignore[arg-type]
+                    float(np.median(band_rms(_without_swell(lines[:, : len(heard)][:, heard]))[:, SLOW - 1] ** 2))
+                    for lines in (real, ours)))
+    life = np.array(generator.life_rms, np.float64)
+    for index, instrument in enumerate(INSTRUMENTS.values()):
+        told = found.get(instrument.family, [])
+        if len(told) >= _FEWEST:
+            real, ours = np.median(np.array(told), axis=0)
+            life[:, index, 2 : 2 + len(KNOTS), :SLOW] *= np.clip(np.sqrt(real / ours), _LEAST_SLOW, 1.0)
+    return generator.changed(life_rms=life)
 
 
 def _step(real: Array, ours: Array, given: Array) -> Array:

@@ -28,7 +28,7 @@ from mididdsp.synthesis.generator import (
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.training.balance import noise_shift
 from mididdsp.training.colours import filled_in, taught_semitones
-from mididdsp.training.life import calibrate_life, estimate_life, estimate_scoop
+from mididdsp.training.life import calibrate_life, estimate_life, estimate_scoop, slowed
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
 from mididdsp.training.prepared_notes import Batches, prepare_note
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
@@ -102,6 +102,7 @@ def run(config: Mapping[str, Any]) -> Path:
         generator = calibrate_life(generator, [note for note in notes["train"] if _alone(note)],
                                    with_partials=not config["keep_life"])
         single = [note for note in prepared["train"] if _alone(note.note)]
+        generator = slowed(generator, [note.note for note in single])
         generator = generator.changed(noise_shift_db=noise_shift(generator, single))
     tensors, model = generator.to_checkpoint()
     minutes = {

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from mididdsp.data.notes_dataset import TrainingNote
+from mididdsp.instruments import INSTRUMENTS
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.generator import FrameNetwork, SynthesisConfig, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
-from mididdsp.training.life import SLOW, VIBRATO_BAND, calibrate_life, estimate_scoop
+from mididdsp.training.life import SLOW, VIBRATO_BAND, calibrate_life, estimate_scoop, slowed
 from mididdsp.training.prepared_notes import prepare_note
 from mididdsp.training.synthesis import made_up_notes
 from mididdsp.units import FRAME_RATE
@@ -105,3 +106,27 @@ def test_what_notes_do_not_tell_is_left(what: str) -> None:
             "pitch under the vibrato": life[VIBRATES, INSTRUMENT, 1, VIBRATO_BAND],
             "notes of another kind": life[1 - VIBRATES, :, : 2 + len(KNOTS)]}[what]
     assert np.allclose(left, 4.0)
+
+
+@pytest.mark.parametrize(("wave_db", "least", "most"), [(0.0, 0.3, 0.35), (20.0, 1.0, 1.0)])
+def test_slow_life_is_held_to_what_long_notes_show(wave_db: float, least: float, most: float) -> None:
+    """Eight notes of 2 s whose partials are still, or sway at 1.4 Hz: too much is taken back, too little is left."""
+    notes = []
+    for at, note in enumerate(made_up_notes(128, 0)):
+        if at % 16 >= 4 or len(notes) >= 8:
+            continue
+        time = np.arange(600)
+        sway = wave_db * np.sin(2 * np.pi * 1.4 * time / FRAME_RATE)[:, None] * (-1.0) ** np.arange(len(KNOTS))
+        level = np.full(600, -26.0)
+        frames = {"f0_cents": np.zeros(600), "partial_db": level, "level_db": level,
+                  "knots_db": level[:, None] - 2.0 * np.arange(len(KNOTS)) + sway,
+                  "known": np.ones((600, len(KNOTS)), bool), "noise_db": np.full((600, 40), -70.0)}
+        notes.append(replace(note, frames=frames, facts={**note.facts, "item": f"{at}", "pitch": 50.0, "offset": 560,
+                                                         "seconds": (560 - note.facts["onset"]) / FRAME_RATE}))
+    found = slowed(generator(2.0), notes).life_rms
+    shares = found[:, INSTRUMENT, PARTIALS, :SLOW] / 2.0
+    assert (least - 1e-3 <= shares).all()
+    assert (shares <= most + 1e-3).all()
+    np.testing.assert_array_equal(found[:, INSTRUMENT, PARTIALS, SLOW:], 2.0)
+    brass = next(at for at, one in enumerate(INSTRUMENTS.values()) if one.family == "brass")
+    np.testing.assert_array_equal(found[:, brass, PARTIALS], 2.0)  # no note of that family tells
