@@ -297,6 +297,11 @@ class _Place:
         return self.offset - self.onset
 
     @property
+    def room_to_wander(self) -> float:
+        """Share of its wandering from its pitch that a note has time for."""
+        return float(np.clip(self.seconds / 0.4, 0.1, 1.0)) ** 1.5
+
+    @property
     def lead_in(self) -> float:
         """How long before its onset its window begins, s."""
         return 2.0 * self.glide_in + 0.02 if self.planned.joined else PRE_FRAMES / FRAME_RATE
@@ -305,6 +310,42 @@ class _Place:
     def lead_out(self) -> float:
         """How long after its offset its window ends when it leads to another, s."""
         return 2.0 * self.glide_out + 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Span:
+    """The frames of a note's window.
+
+    Attributes:
+        first: the first of them on the segment's clock.
+        clock: their times, s; [T].
+        since, until: s since the note's onset, until its offset; [T].
+        begin, end: the frame of the onset, the one after the last before the offset.
+        asked: the frames that the network is asked about.
+    """
+
+    first: int
+    clock: Array
+    since: Array
+    until: Array
+    begin: int
+    end: int
+    asked: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, place: _Place, start: float) -> _Span:
+        """The window of a note in a segment that starts at a time, s."""
+        tail = place.lead_out if place.planned.leads else min(0.15 + 5.0 * place.expression.release_s, 4.0)
+        first = max(0, int(np.floor(round((place.onset - start - place.lead_in) * FRAME_RATE, 6))))
+        last = int(np.ceil(round((place.offset - start + tail) * FRAME_RATE, 6))) + 1
+        clock = np.arange(first, last) / FRAME_RATE + start
+        # to a nanosecond: the frame of the onset is at 0, not before it by a rounding that hangs on where the piece is
+        since, until = np.round(clock - place.onset, 9), np.round(place.offset - clock, 9)
+        inside = np.flatnonzero((since >= 0) & (until > 0))
+        if len(inside) == 0:
+            inside = np.array([int(np.argmin(np.abs(since)))])
+        return cls(first=first, clock=clock, since=since, until=until, begin=int(inside[0]), end=int(inside[-1]) + 1,
+                   asked=_asked_frames(since, until))
 
 
 _SLUR_REACH_S = 0.2
@@ -452,92 +493,101 @@ class SynthesisGenerator:
         self, instrument: str, place: _Place, start: float, seed: int, temperature: float, curves: NoteCurves | None
     ) -> _Window:
         expression, note = place.expression, place.planned.note
-        tail = min(0.15 + 5.0 * expression.release_s, 4.0) if not place.planned.leads else place.lead_out
-        first = max(0, int(np.floor(round((place.onset - start - place.lead_in) * FRAME_RATE, 6))))
-        last = int(np.ceil(round((place.offset - start + tail) * FRAME_RATE, 6))) + 1
-        clock = np.arange(first, last) / FRAME_RATE + start
-        # to a nanosecond: the frame of the onset is at 0, not before it by a rounding that hangs on where the piece is
-        since, until = np.round(clock - place.onset, 9), np.round(place.offset - clock, 9)
+        span = _Span.of(place, start)
         random = keyed_generator(seed, note.id, "life")
         swing, turned = vibrato.swing(
-            expression, since, place.seconds, INSTRUMENTS[instrument].family, random, temperature)
-        drawn = {target: curves(target, note.id, clock) if curves is not None else None for target in _TARGETS}
-        asked = _asked_frames(since, until)
-        inside = np.flatnonzero((since >= 0) & (until > 0))
-        if len(inside) == 0:
-            inside = np.array([int(np.argmin(np.abs(since)))])
-        begin, end = int(inside[0]), int(inside[-1]) + 1
-        frames = frame_features(since[asked], until[asked], place.seconds, expression, swing[asked], turned[asked])
-        mean = self._mean(instrument, place, frames)
-        output = _between(mean, asked)
-        told = conformance.NoteClock.of(
-            output[:, 0], output[:, 2 + len(KNOTS) :], begin, end,
-            None if place.planned.joined else expression.attack_s)
-        if told is not None:  # it spoke or ended at another time than was asked
-            own = told(since[asked])
-            frames = frame_features(own, place.seconds - own, place.seconds, expression, swing[asked], turned[asked])
-            mean = self._mean(instrument, place, frames)
-            output = _between(mean, asked)
-        level, slow = output[:, 0], output[:, 1]
-        knots = conformance.unheard(output[:, 2 : 2 + len(KNOTS)], note.pitch)
-        held, dying = self.noise_shift_db[INSTRUMENT_IDS[instrument]].astype(np.float64)
-        ending = np.clip(-until / _NOISE_TURN_S, 0.0, 1.0)[:, None]
-        noise = output[:, 2 + len(KNOTS) :] + (1.0 - ending) * held + ending * dying
-        rms = self.life_rms[int(expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
-        # in a short note there is no time to wander from its pitch and come back
-        time_to = float(np.clip(place.seconds / 0.4, 0.1, 1.0)) ** 1.5
-        rms = np.concatenate([rms[:1], rms[1:2] * np.where(np.arange(rms.shape[1]) < SLOW_LIFE, time_to, 1.0), rms[2:]])
-        life = temperature * draw(rms, len(clock), random)
-        # life grows out of the attack and dies with the sound
-        alive = np.clip(since / 0.06, 0.0, 1.0) if not place.planned.joined else np.ones(len(since))
-        noise = noise + (life[:, 2 + len(KNOTS) :] * alive[:, None]) @ _noise_life_weights()
-        knots = knots + life[:, 2 : 2 + len(KNOTS)] * alive[:, None]
-        level = level + life[:, 0] * alive
-        level, noise = conformance.held(level, noise, begin, end)
-        if not place.planned.joined:
-            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
-        asked_level = expression.fluctuation_db, expression.peak_position
-        level, noise = conformance.fluctuation(level, noise, begin, end, *asked_level)
-        attack = expression.attack_s, expression.attack_noise_db
-        if not place.planned.joined:
-            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
-            level, noise = conformance.begun(level, noise, begin, end, *attack)
-            level, noise = conformance.spread_again(level, noise, begin, end, *asked_level, expression.attack_s)
-        if not place.planned.leads:
-            level, noise = conformance.release(level, noise, begin, end, expression.release_s)
-        offset, slope = self.brightness_line[INSTRUMENT_IDS[instrument]].tolist()
-        knots = conformance.brightness(knots, level, begin, end, offset + slope * expression.brightness, note.pitch)
-        if not place.planned.joined:
-            level, noise = conformance.begun(level, noise, begin, end, *attack)  # of the sum of all that is heard
-        gain = expression.level_db - conformance.body_level(level, noise, begin, end)
-        level, noise = level + gain, noise + gain
+            expression, span.since, place.seconds, INSTRUMENTS[instrument].family, random, temperature)
+        drawn = {target: curves(target, note.id, span.clock) if curves is not None else None for target in _TARGETS}
+        frames, mean = self._told(instrument, place, span, swing, turned)
+        output = _between(mean, span.asked)
+        life = temperature * draw(self._life_of(instrument, place), len(span.clock), random)
+        level, knots, noise = self._alive(instrument, place, span, output, life)
+        level, knots, noise = self._conformed(instrument, place, span, level, knots, noise)
+        begin, end = span.begin, span.end
         if drawn["level"] is not None:
             shift = conformance.level_shift(level, noise, begin, end, *drawn["level"], attacks=not place.planned.joined)
             # the level moves as drawn; partials and noise move against it as the network knows
-            moved = _between(self._mean(instrument, place, frames, shift[asked]) - mean, asked)
+            moved = _between(self._mean(instrument, place, frames, shift[span.asked]) - mean, span.asked)
             level = level + shift
             knots = conformance.unheard(knots + moved[:, 2 : 2 + len(KNOTS)], note.pitch)
             noise = noise + shift[:, None] + moved[:, 2 + len(KNOTS) :]
         if drawn["gain"] is not None:
             level, noise = level + drawn["gain"][1], noise + drawn["gain"][1][:, None]
-        slow = np.clip(slow, -80.0, 80.0)
+        slow = np.clip(output[:, 1], -80.0, 80.0)
         if expression.vibrato_cents and expression.vibrato_rate_hz:
             slow = vibrato.unswung(slow, swing, turned, begin, end, expression.vibrato_rate_hz)
         slow[end:] = slow[end - 1]
-        wander = time_to * slow + life[:, 1] * np.clip(since / 0.03, 0.0, 1.0)
+        wander = place.room_to_wander * slow + life[:, 1] * np.clip(span.since / 0.03, 0.0, 1.0)
         if not place.planned.joined:
-            off = time_to * temperature * float(self.scoop_cents[INSTRUMENT_IDS[instrument]])
-            wander += off * keyed_generator(seed, note.id, "scoop").standard_normal() * scoop(since)
-        # what is heard as the pitch of a note is its middle; under a vibrato as long a middle as there is
-        centre = np.hanning(end - begin + 2)[1:-1] ** (0 if expression.vibrato_cents else 2)
-        edge = (end - begin) // 6
-        centre[:edge] = centre[len(centre) - edge :] = 0.0
-        wander = wander - np.average((wander + swing)[begin:end], weights=centre)
-        deviation = expression.tuning_cents + swing + wander
+            off = place.room_to_wander * temperature * float(self.scoop_cents[INSTRUMENT_IDS[instrument]])
+            wander += off * keyed_generator(seed, note.id, "scoop").standard_normal() * scoop(span.since)
+        deviation = expression.tuning_cents + swing + _centred(wander, swing, begin, end, expression.vibrato_cents > 0)
         if drawn["pitch"] is not None:
             deviation = drawn["pitch"][0] * deviation + drawn["pitch"][1]
-        cents = 100.0 * note.pitch + deviation
-        return _Window(first=first, cents=cents, level=level, knots=knots, noise=noise)
+        return _Window(first=span.first, cents=100.0 * note.pitch + deviation, level=level, knots=knots, noise=noise)
+
+    def _told(
+        self, instrument: str, place: _Place, span: _Span, swing: Array, turned: Array
+    ) -> tuple[Array, Array]:
+        """Features of the frames that are asked about, and the mean there; a note that spoke or ended at another time
+        than was asked is asked again by its own clock."""
+        expression, asked = place.expression, span.asked
+        since, until = span.since[asked], span.until[asked]
+        frames = frame_features(since, until, place.seconds, expression, swing[asked], turned[asked])
+        mean = self._mean(instrument, place, frames)
+        output = _between(mean, asked)
+        clock = conformance.NoteClock.of(
+            output[:, 0], output[:, 2 + len(KNOTS) :], span.begin, span.end,
+            None if place.planned.joined else expression.attack_s)
+        if clock is None:
+            return frames, mean
+        own = clock(since)
+        frames = frame_features(own, place.seconds - own, place.seconds, expression, swing[asked], turned[asked])
+        return frames, self._mean(instrument, place, frames)
+
+    def _life_of(self, instrument: str, place: _Place) -> Array:
+        """Spectra of a note's life; in a short note there is no time to wander from its pitch and come back."""
+        rms = self.life_rms[int(place.expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
+        slow = np.where(np.arange(rms.shape[1]) < SLOW_LIFE, place.room_to_wander, 1.0)
+        return np.concatenate([rms[:1], rms[1:2] * slow, rms[2:]])
+
+    def _alive(
+        self, instrument: str, place: _Place, span: _Span, output: Array, life: Array
+    ) -> tuple[Array, Array, Array]:
+        """Level, knots and noise of the mean, balanced, with their life: it grows out of the attack and dies with the
+        sound."""
+        held, dying = self.noise_shift_db[INSTRUMENT_IDS[instrument]].astype(np.float64)
+        ending = np.clip(-span.until / _NOISE_TURN_S, 0.0, 1.0)[:, None]
+        noise = output[:, 2 + len(KNOTS) :] + (1.0 - ending) * held + ending * dying
+        alive = np.clip(span.since / 0.06, 0.0, 1.0) if not place.planned.joined else np.ones(len(span.since))
+        noise = noise + (life[:, 2 + len(KNOTS) :] * alive[:, None]) @ _noise_life_weights()
+        knots = conformance.unheard(output[:, 2 : 2 + len(KNOTS)], place.planned.note.pitch)
+        return output[:, 0] + life[:, 0] * alive, knots + life[:, 2 : 2 + len(KNOTS)] * alive[:, None], noise
+
+    def _conformed(
+        self, instrument: str, place: _Place, span: _Span, level: Array, knots: Array, noise: Array
+    ) -> tuple[Array, Array, Array]:
+        """Level, knots and noise brought to what the expression asks for."""
+        expression, begin, end, anew = place.expression, span.begin, span.end, not place.planned.joined
+        swell = expression.fluctuation_db, expression.peak_position
+        attack = expression.attack_s, expression.attack_noise_db
+        level, noise = conformance.held(level, noise, begin, end)
+        if anew:
+            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
+        level, noise = conformance.fluctuation(level, noise, begin, end, *swell)
+        if anew:
+            level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
+            level, noise = conformance.begun(level, noise, begin, end, *attack)
+            level, noise = conformance.spread_again(level, noise, begin, end, *swell, expression.attack_s)
+        if not place.planned.leads:
+            level, noise = conformance.release(level, noise, begin, end, expression.release_s)
+        offset, slope = self.brightness_line[INSTRUMENT_IDS[instrument]].tolist()
+        bright = offset + slope * expression.brightness
+        knots = conformance.brightness(knots, level, begin, end, bright, place.planned.note.pitch)
+        if anew:
+            level, noise = conformance.begun(level, noise, begin, end, *attack)  # of the sum of all that is heard
+        gain = expression.level_db - conformance.body_level(level, noise, begin, end)
+        return level + gain, knots, noise + gain
 
     def _mean(self, instrument: str, place: _Place, frames: Array, shift: Array | None = None) -> Array:
         """The network's outputs for a note's frames, in dB and cents; [T, D].
@@ -651,6 +701,15 @@ def _places(
         places.append(_Place(planned=planned, expression=expression, around=around, onset=onsets[index], offset=offset,
                              glide_in=glide_in, glide_out=glide_out))
     return onsets[0] - PRE_FRAMES / FRAME_RATE, places
+
+
+def _centred(wander: Array, swing: Array, begin: int, end: int, vibrates: bool) -> Array:
+    """A wandering pitch with what is heard as the pitch of the note at 0: its middle, under a vibrato as much of it as
+    there is."""
+    centre = np.hanning(end - begin + 2)[1:-1] ** (0 if vibrates else 2)
+    edge = (end - begin) // 6
+    centre[:edge] = centre[len(centre) - edge :] = 0.0
+    return np.asarray(wander - np.average((wander + swing)[begin:end], weights=centre))
 
 
 def scoop(since: Array) -> Array:

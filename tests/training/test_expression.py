@@ -20,6 +20,8 @@ from mididdsp.expression.generator import (
     REACH,
     SCALES,
     VELOCITY_MARKS,
+    VIBRATO_FEATURES,
+    VIBRATO_PLAIN,
     ExpressionConfig,
     ExpressionGenerator,
     ExpressionNetwork,
@@ -27,6 +29,7 @@ from mididdsp.expression.generator import (
     masked_log_likelihood,
 )
 from mididdsp.expression.types import ATTRIBUTES, NoteExpression
+from mididdsp.expression.vibrato_lines import VibratoLines
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
@@ -72,6 +75,7 @@ class _Rising(nn.Module):
     def __init__(self, level: float, brightness: float) -> None:
         super().__init__()
         self.rise = nn.Parameter(torch.zeros(COUNT))
+        self.lines = VibratoLines(VIBRATO_FEATURES, VIBRATO_PLAIN)
         with torch.no_grad():
             self.rise[ATTRIBUTES.index("level_db")] = level
             self.rise[ATTRIBUTES.index("brightness")] = brightness

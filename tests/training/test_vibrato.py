@@ -24,9 +24,11 @@ from mididdsp.training import vibrato
 from mididdsp.training.vibrato import (
     AS_GOOD_AS_NONE,
     SHORTEST_S,
+    Found,
     calibrate_vibrato,
     chance_shift,
     made_up_line,
+    percentiles,
     published_vibrato,
 )
 from mididdsp.units import FRAME_RATE, midi_to_hz
@@ -127,6 +129,17 @@ def test_a_known_bias_is_taken_back() -> None:
     assert asked[2] == pytest.approx(0.14, abs=0.04)
     chance = 1.0 / (1.0 + np.exp(-(2.0 + float(shifts[FLUTE, 0]))))
     assert chance == pytest.approx(0.5, abs=0.06)  # nearly all are found, nothing where there is none
+
+
+def test_what_is_found_without_one_counts_in_its_share() -> None:
+    played = Found(share=1.0, values=np.stack([np.linspace(0.0, 1.0, 101)] * 3, axis=1))
+    still = Found(share=0.2, values=np.full((20, 3), 2.0))
+    low, middle = percentiles(played, still, 1.0, (0.1, 0.5))
+    assert low == pytest.approx(0.1, abs=0.01)
+    assert middle == pytest.approx(0.5, abs=0.01)
+    # one in two notes is played: 50.5 found with, 10 without, so that the middle is the 30th of those with
+    (middle,) = percentiles(played, still, 0.5, (0.5,))
+    assert middle == pytest.approx(60.5 / 101, abs=0.02)
 
 
 def test_who_has_no_vibrato_is_given_as_good_as_none() -> None:
