@@ -33,7 +33,8 @@ def tiny_checkpoints() -> dict[str, Path]:
 
     from mididdsp.expression.generator import ExpressionConfig, ExpressionGenerator, ExpressionNetwork
     from mididdsp.instruments import INSTRUMENTS
-    from mididdsp.synthesis.generator import NOISE_CENTRES, FrameNetwork, SynthesisConfig, SynthesisGenerator
+    from mididdsp.synthesis.frame_network import NOISE_CENTRES, FrameNetwork, SynthesisConfig
+    from mididdsp.synthesis.generator import SynthesisGenerator
     from mididdsp.synthesis.knots import KNOTS
     from mididdsp.synthesis.life import MODULATION_BANDS
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mididdsp.notes.types import PartPlan
-from mididdsp.synthesis.generator import FrameNetwork, SynthesisGenerator
+from mididdsp.synthesis.frame_network import FrameNetwork
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.types import Segment
 
 

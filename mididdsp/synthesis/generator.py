@@ -24,15 +24,27 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
-from mididdsp.notes.types import Chain, Note, PartPlan, PlannedNote
+from mididdsp.notes.types import Chain, Note, PartPlan
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis import conformance, vibrato
+from mididdsp.synthesis.frame_network import (
+    FRAME_FEATURES,
+    INSTRUMENT_IDS,
+    NOISE_CENTRES,
+    OUTPUT_SCALE,
+    FrameNetwork,
+    SynthesisConfig,
+    frame_features,
+    note_features,
+)
+from mididdsp.synthesis.joints import Place, Window, bridged, joined_windows, places_of
 from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.synthesis.life import draw
+from mididdsp.synthesis.timbre_tables import NOISE_TURN_S, relief, timbre_at
 from mididdsp.synthesis.types import Segment
 from mididdsp.tiles import FRAME_TILE, padded_length
 from mididdsp.units import FRAME_RATE, midi_to_hz
@@ -43,31 +55,6 @@ NoteCurves = Callable[[str, str, Array], tuple[Array, Array] | None]
 cents, factor * line + summand. Targets are ``level`` (timbre follows), ``gain`` (it does not) and ``pitch`` (the line
 is the deviation from the written pitch). None where nothing is drawn."""
 
-PRE_FRAMES = 8
-"""Frames generated before the onset: the sound's rise to 25 dB below its top."""
-
-NOISE_CENTRES = 40
-REFERENCE_LEVEL_DB = -26.0
-TAIL_DB = 75.0
-"""A release is rendered until it is this far below the note's level."""
-
-_ATTACK_TAUS = np.array([0.004, 0.012, 0.03, 0.08, 0.2, 0.5])
-_END_TAUS = np.array([0.02, 0.06, 0.2, 0.5])
-_RELEASE_TAUS = np.array([0.015, 0.05, 0.15, 0.4])
-_PITCH_CENTRES = np.arange(22.0, 108.0, 4.0)
-
-_SURROUNDING_FEATURES = 6
-NOTE_FEATURES = 12 + len(_PITCH_CENTRES) + _SURROUNDING_FEATURES
-FRAME_FEATURES = 3 + len(_ATTACK_TAUS) + 2 + len(_END_TAUS) + 2 + len(_RELEASE_TAUS) + 2 + 5 + 2
-_SINCE_COLUMN, _AFTER_COLUMN = 1, 3 + len(_ATTACK_TAUS) + 2 + len(_END_TAUS) + 1
-"""Of the frame features: 10 times the s since the onset, up to 0.1 s; s after the offset."""
-
-INSTRUMENT_IDS = {name: index for index, name in enumerate(INSTRUMENTS)}
-
-OUTPUT_SCALE = 10.0
-
-_SEMITONES = 128
-
 NOISE_LIFE_BANDS = np.array([1, 5, 9, 13, 18, 23, 28, 33, 37])
 """Noise bands whose level moves by itself; those between them move with both neighbours."""
 
@@ -77,179 +64,15 @@ LIFE_CHANNELS = 2 + len(KNOTS) + len(NOISE_LIFE_BANDS)
 SLOW_LIFE = 4
 """Bands of modulation below this one (8 Hz) have no room in a short note."""
 
-TIMBRE_PITCHES = np.arange(21.0, 109.0)
-TIMBRE_LEVELS_DB = np.arange(-44.0, -11.0, 8.0)
-TIMBRE_STATES = 3
-"""Of what is added to the network's timbre: held and alone, held among other notes, speaking."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """The neighbours of a note in its voice; None where there is none.
-
-    Attributes:
-        interval_before, interval_after: semitones from the note to them.
-        gap_before, gap_after: silence between, s; 0 when joined.
-    """
-
-    interval_before: float | None = None
-    gap_before: float | None = None
-    interval_after: float | None = None
-    gap_after: float | None = None
-
-
-ALONE = Surroundings()
-
-
-def note_features(
-    pitch: float, seconds: float, expression: NoteExpression, joined: bool, leads: bool, around: Surroundings = ALONE
-) -> Array:
-    """What the network sees of a note; values near ±1; [NOTE_FEATURES]."""
-    near: list[float] = []
-    for interval, gap in ((around.interval_before, around.gap_before), (around.interval_after, around.gap_after)):
-        near += [0.0, 0.0, 0.0] if interval is None or gap is None else [
-            1.0, float(np.clip(interval / 12.0, -2.0, 2.0)), float(np.exp(-max(gap, 0.0) / 0.08))]
-    return np.concatenate([
-        [(pitch - 60.0) / 20.0, np.log(max(seconds, 0.01) / 0.5),
-         (expression.level_db - REFERENCE_LEVEL_DB) / 10.0, expression.brightness - 1.0,
-         expression.fluctuation_db / 3.0, expression.peak_position * 2.0 - 1.0,
-         (expression.attack_noise_db + 25.0) / 10.0, np.log(np.clip(expression.attack_s, 0.003, 2.0) / 0.05),
-         np.log(np.clip(expression.release_s, 0.01, 2.0) / 0.1), expression.vibrato_cents / 20.0,
-         float(joined), float(leads)],
-        np.exp(-0.5 * ((pitch - _PITCH_CENTRES) / 3.0) ** 2),
-        near,
-    ])
-
-
-def frame_features(
-    since: Array, until: Array, seconds: float, expression: NoteExpression, swing: Array, turned: Array
-) -> Array:
-    """What the network sees of the frames of one note; [T, FRAME_FEATURES].
-
-    Args:
-        since: seconds since the onset, negative before it; [T].
-        until: seconds until the offset, negative after it; [T].
-        seconds: length of the note.
-        expression: of the note.
-        swing: deviation by vibrato in cents; [T].
-        turned: the same a quarter period later; [T].
-    """
-    after_onset = np.maximum(since, 0.0)[:, None]
-    before_offset = np.maximum(until, 0.0)[:, None]
-    after_offset = np.maximum(-until, 0.0)[:, None]
-    attack = max(expression.attack_s, 0.003)
-    release = max(expression.release_s, 0.01)
-    position = np.clip(since / max(seconds, 0.004), 0.0, 1.0)
-    return np.concatenate([
-        np.stack([since < 0, np.clip(since, -0.032, 0.1) * 10, np.clip(since, 0, 2.0)], 1),
-        np.exp(-after_onset / _ATTACK_TAUS),
-        np.exp(-after_onset / attack), np.clip(after_onset / attack, 0, 3) / 3,
-        np.exp(-before_offset / _END_TAUS),
-        np.stack([until < 0, np.clip(-until, 0, 0.6)], 1),
-        np.exp(-after_offset / _RELEASE_TAUS),
-        np.exp(-after_offset / release), np.clip(after_offset / release, 0, 4) / 4,
-        np.stack([position, np.sin(np.pi * position), np.sin(2 * np.pi * position), np.cos(2 * np.pi * position),
-                  np.exp(-(((position - expression.peak_position) / 0.15) ** 2))], 1),
-        np.stack([swing / 20.0, turned / 20.0], 1),
-    ], axis=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SynthesisConfig:
-    """Sizes of the network.
-
-    Attributes:
-        width: channels of the frame layers; the cost of rendering goes with its square.
-        blocks: residual frame layers.
-        note_width: channels of the note encoder, paid once a note.
-        embedding: channels of the instrument embedding.
-        colour: channels of what is learned of each semitone of each instrument: bodies and bores have their own
-            resonances, which other dynamics of the same pitch share.
-        dropout: in the note encoder while training: the recorded notes are few enough to be learned by heart.
-        frame_dropout: in the frame layers while training.
-        colour_dropout: share of notes that are learned without their semitone's own colour, so that one which was
-            never recorded is guessed well too.
-    """
-
-    width: int = 384
-    blocks: int = 3
-    note_width: int = 512
-    embedding: int = 32
-    colour: int = 24
-    dropout: float = 0.15
-    frame_dropout: float = 0.1
-    colour_dropout: float = 0.12
-
-
-class FrameNetwork(nn.Module):
-    """Mean of level, slow pitch, partials and noise of every frame.
-
-    Outputs, each divided by ``OUTPUT_SCALE``: level of the partials re the note's ``level_db`` (dB), slow pitch
-    deviation (cents), knots of the partials re their sum (dB), noise bands re the note's ``level_db`` (dB).
-    """
-
-    def __init__(self, config: SynthesisConfig) -> None:
-        super().__init__()
-        self.config = config
-        outputs = 2 + len(KNOTS) + NOISE_CENTRES
-        self.instrument = nn.Embedding(len(INSTRUMENTS), config.embedding)
-        self.encoder = nn.Sequential(
-            nn.Linear(NOTE_FEATURES + config.embedding + config.colour, config.note_width), nn.SiLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.note_width, config.note_width), nn.SiLU(), nn.Dropout(config.dropout),
-            nn.Linear(config.note_width, config.note_width), nn.SiLU(), nn.Dropout(config.dropout),
-        )
-        self.modulation = nn.Linear(config.note_width, 2 * config.width * (config.blocks + 1))
-        self.entry = nn.Linear(FRAME_FEATURES, config.width)
-        self.layers = nn.ModuleList([nn.Linear(config.width, config.width) for _ in range(config.blocks)])
-        self.exit = nn.Linear(config.width, outputs)
-        self.direct = nn.Linear(config.note_width, outputs)
-        self.colour = nn.Embedding(len(INSTRUMENTS) * _SEMITONES, config.colour)
-        self.tint = nn.Linear(config.colour, outputs, bias=False)
-        nn.init.normal_(self.instrument.weight, std=0.3)
-        nn.init.normal_(self.colour.weight, std=0.05)
-
-    def encode(self, notes: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor]:
-        """Notes [N, NOTE_FEATURES], instruments [N] → (modulation [N, blocks + 1, 2, width], outputs' base [N, D])."""
-        pitch = (notes[:, 0] * 20.0 + 60.0).clamp(0.0, _SEMITONES - 1.001)
-        below = pitch.floor()
-        part = (pitch - below).unsqueeze(-1)
-        row = instrument * _SEMITONES + below.long()
-        colour = (1.0 - part) * self.colour(row) + part * self.colour(row + 1)
-        if self.training:
-            kept = torch.rand(len(colour), 1, device=colour.device) >= self.config.colour_dropout
-            colour = colour * kept.to(colour.dtype)
-        hidden = self.encoder(torch.cat([notes, self.instrument(instrument), colour], -1))
-        modulation = self.modulation(hidden).view(-1, self.config.blocks + 1, 2, self.config.width)
-        return modulation, self.direct(hidden) + self.tint(colour)
-
-    def decode(self, frames: Tensor, modulation: Tensor, base: Tensor) -> Tensor:
-        """Frames [..., F, FRAME_FEATURES] of notes [...] → outputs [..., F, D]."""
-        scale, shift = modulation[..., 0, 0, :].unsqueeze(-2), modulation[..., 0, 1, :].unsqueeze(-2)
-        hidden = nn.functional.silu(self.entry(frames) * (1.0 + scale) + shift)
-        for index, layer in enumerate(self.layers, start=1):
-            scale = modulation[..., index, 0, :].unsqueeze(-2)
-            shift = modulation[..., index, 1, :].unsqueeze(-2)
-            added = nn.functional.silu(layer(hidden) * (1.0 + scale) + shift)
-            hidden = hidden + nn.functional.dropout(added, self.config.frame_dropout, self.training)
-        result: Tensor = self.exit(hidden) + base.unsqueeze(-2)
-        return result
-
-    def forward(self, notes: Tensor, instrument: Tensor, frames: Tensor) -> Tensor:
-        """Notes [N, NOTE_FEATURES], instruments [N], frames [N, F, FRAME_FEATURES] → [N, F, D]."""
-        modulation, base = self.encode(notes, instrument)
-        return self.decode(frames, modulation, base)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Window:
-    """One note's parameters in its own window, before the joints; frame 0 is ``first`` on the segment's clock."""
-
-    first: int
-    cents: Array
-    level: Array
-    knots: Array
-    noise: Array
+_TARGETS = ("level", "gain", "pitch")
+_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "contrast")
+_LEVEL_STEP_DB = 6.0
+_TAUGHT_LEVELS_DB = -50.0, -8.0
+"""Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
+_SPARSE = 4
+_SCOOP_HELD_S, _SCOOP_TAU_S = 0.02, 0.025
+"""How recorded notes come to their pitch: off by as much for so long, then nearer (their autocovariance)."""
+_MAX_FRAMES = 32 * FRAME_TILE
 
 
 def _asked_frames(since: Array, until: Array) -> NDArray[np.int64]:
@@ -280,38 +103,6 @@ def _noise_life_weights() -> Array:
     return np.asarray(lines / np.sqrt((lines**2).sum(0)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """A note on its segment's clock, s: where it begins, where it ends, and its way in and out."""
-
-    planned: PlannedNote
-    expression: NoteExpression
-    around: Surroundings
-    onset: float
-    offset: float
-    glide_in: float
-    glide_out: float
-
-    @property
-    def seconds(self) -> float:
-        return self.offset - self.onset
-
-    @property
-    def room_to_wander(self) -> float:
-        """Share of its wandering from its pitch that a note has time for."""
-        return float(np.clip(self.seconds / 0.4, 0.1, 1.0)) ** 1.5
-
-    @property
-    def lead_in(self) -> float:
-        """How long before its onset its window begins, s."""
-        return 2.0 * self.glide_in + 0.02 if self.planned.joined else PRE_FRAMES / FRAME_RATE
-
-    @property
-    def lead_out(self) -> float:
-        """How long after its offset its window ends when it leads to another, s."""
-        return 2.0 * self.glide_out + 0.02
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Span:
     """The frames of a note's window.
@@ -333,7 +124,7 @@ class _Span:
     asked: NDArray[np.int64]
 
     @classmethod
-    def of(cls, place: _Place, start: float) -> _Span:
+    def of(cls, place: Place, start: float) -> _Span:
         """The window of a note in a segment that starts at a time, s."""
         tail = place.lead_out if place.planned.leads else min(0.15 + 5.0 * place.expression.release_s, 4.0)
         first = max(0, int(np.floor(round((place.onset - start - place.lead_in) * FRAME_RATE, 6))))
@@ -346,26 +137,6 @@ class _Span:
             inside = np.array([int(np.argmin(np.abs(since)))])
         return cls(first=first, clock=clock, since=since, until=until, begin=int(inside[0]), end=int(inside[-1]) + 1,
                    asked=_asked_frames(since, until))
-
-
-_SLUR_REACH_S = 0.2
-_SLUR_DIP_DB = {"strings": 0.4, "woodwind": 0.3, "brass": 0.4}
-"""How far slurs dip beyond what two notes of different levels do anyway. Players dip by 2.6 to 3.4 dB on average
-(figures/playing.md); from 3 dB on a dip is heard as a new bow or breath, and a slur that was asked for has none."""
-_SLUR_DIP_S = 0.06
-_SLUR_NEAR_DB = 0.3
-_SLUR_NOISE_DB = 1.5
-_TARGETS = ("level", "gain", "pitch")
-_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "contrast")
-_LEVEL_STEP_DB = 6.0
-_TAUGHT_LEVELS_DB = -50.0, -8.0
-"""Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
-_NOISE_TURN_S = 0.02
-_SPARSE = 4
-_SPOKEN_S = 0.04, 0.1
-_SCOOP_HELD_S, _SCOOP_TAU_S = 0.02, 0.025
-"""How recorded notes come to their pitch: off by as much for so long, then nearer (their autocovariance)."""
-_MAX_FRAMES = 32 * FRAME_TILE
 
 
 class SynthesisGenerator:
@@ -470,11 +241,11 @@ class SynthesisGenerator:
         a4_hz: float = 440.0,
     ) -> Segment:
         """The segment of one chain; ``notes`` holds its neighbours in the voice, by id. See :meth:`segments`."""
-        start, places = _places(chain, expressions, notes or {})
+        start, places = places_of(chain, expressions, notes or {})
         windows = [self._window(instrument, place, start, seed, temperature, curves) for place in places]
         total = max(window.first + len(window.level) for window in windows)
-        cents, level, knots, noise = _join(places, windows, total)
-        level, noise = _bridged(level, noise, places, start, INSTRUMENTS[instrument].family)
+        cents, level, knots, noise = joined_windows(places, windows, total)
+        level, noise = bridged(level, noise, places, start, INSTRUMENTS[instrument].family)
         f0 = midi_to_hz(cents / 100.0, a4_hz)
         count = int(np.clip(22_000.0 / f0.min(), 1, INSTRUMENTS[instrument].partials))
         partial_db = knots.astype(np.float32) @ knot_weights(count).T.astype(np.float32)
@@ -490,8 +261,8 @@ class SynthesisGenerator:
             noise_db=np.maximum(noise, -150.0).astype(np.float32))
 
     def _window(
-        self, instrument: str, place: _Place, start: float, seed: int, temperature: float, curves: NoteCurves | None
-    ) -> _Window:
+        self, instrument: str, place: Place, start: float, seed: int, temperature: float, curves: NoteCurves | None
+    ) -> Window:
         expression, note = place.expression, place.planned.note
         span = _Span.of(place, start)
         random = keyed_generator(seed, note.id, "life")
@@ -524,10 +295,10 @@ class SynthesisGenerator:
         deviation = expression.tuning_cents + swing + _centred(wander, swing, begin, end, expression.vibrato_cents > 0)
         if drawn["pitch"] is not None:
             deviation = drawn["pitch"][0] * deviation + drawn["pitch"][1]
-        return _Window(first=span.first, cents=100.0 * note.pitch + deviation, level=level, knots=knots, noise=noise)
+        return Window(first=span.first, cents=100.0 * note.pitch + deviation, level=level, knots=knots, noise=noise)
 
     def _told(
-        self, instrument: str, place: _Place, span: _Span, swing: Array, turned: Array
+        self, instrument: str, place: Place, span: _Span, swing: Array, turned: Array
     ) -> tuple[Array, Array]:
         """Features of the frames that are asked about, and the mean there; a note that spoke or ended at another time
         than was asked is asked again by its own clock."""
@@ -545,19 +316,19 @@ class SynthesisGenerator:
         frames = frame_features(own, place.seconds - own, place.seconds, expression, swing[asked], turned[asked])
         return frames, self._mean(instrument, place, frames)
 
-    def _life_of(self, instrument: str, place: _Place) -> Array:
+    def _life_of(self, instrument: str, place: Place) -> Array:
         """Spectra of a note's life; in a short note there is no time to wander from its pitch and come back."""
         rms = self.life_rms[int(place.expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
         slow = np.where(np.arange(rms.shape[1]) < SLOW_LIFE, place.room_to_wander, 1.0)
         return np.concatenate([rms[:1], rms[1:2] * slow, rms[2:]])
 
     def _alive(
-        self, instrument: str, place: _Place, span: _Span, output: Array, life: Array
+        self, instrument: str, place: Place, span: _Span, output: Array, life: Array
     ) -> tuple[Array, Array, Array]:
         """Level, knots and noise of the mean, balanced, with their life: it grows out of the attack and dies with the
         sound."""
         held, dying = self.noise_shift_db[INSTRUMENT_IDS[instrument]].astype(np.float64)
-        ending = np.clip(-span.until / _NOISE_TURN_S, 0.0, 1.0)[:, None]
+        ending = np.clip(-span.until / NOISE_TURN_S, 0.0, 1.0)[:, None]
         noise = output[:, 2 + len(KNOTS) :] + (1.0 - ending) * held + ending * dying
         alive = np.clip(span.since / 0.06, 0.0, 1.0) if not place.planned.joined else np.ones(len(span.since))
         noise = noise + (life[:, 2 + len(KNOTS) :] * alive[:, None]) @ _noise_life_weights()
@@ -565,7 +336,7 @@ class SynthesisGenerator:
         return output[:, 0] + life[:, 0] * alive, knots + life[:, 2 : 2 + len(KNOTS)] * alive[:, None], noise
 
     def _conformed(
-        self, instrument: str, place: _Place, span: _Span, level: Array, knots: Array, noise: Array
+        self, instrument: str, place: Place, span: _Span, level: Array, knots: Array, noise: Array
     ) -> tuple[Array, Array, Array]:
         """Level, knots and noise brought to what the expression asks for."""
         expression, begin, end, anew = place.expression, span.begin, span.end, not place.planned.joined
@@ -589,7 +360,7 @@ class SynthesisGenerator:
         gain = expression.level_db - conformance.body_level(level, noise, begin, end)
         return level + gain, knots, noise + gain
 
-    def _mean(self, instrument: str, place: _Place, frames: Array, shift: Array | None = None) -> Array:
+    def _mean(self, instrument: str, place: Place, frames: Array, shift: Array | None = None) -> Array:
         """The network's outputs for a note's frames, in dB and cents; [T, D].
 
         Under a level curve the network is asked at steps of 6 dB and read between them, so that timbre follows.
@@ -633,74 +404,10 @@ class SynthesisGenerator:
         output = torch.cat(chunks) if len(chunks) > 1 else chunks[0]
         mean = np.asarray(output[: len(frames)].cpu().numpy(), dtype=np.float64) * OUTPUT_SCALE
         if self.timbre_db is not None:
-            mean[:, 2:] += _timbre(self.timbre_db[instrument], features, frames)
+            mean[:, 2:] += timbre_at(self.timbre_db[instrument], features, frames)
         if self.contrast is not None:
             mean[:, 2 : 2 + len(KNOTS)] += relief(mean[:, 2 : 2 + len(KNOTS)]) * (self.contrast[instrument] - 1.0)
         return mean
-
-
-def relief(knots: Array) -> Array:
-    """How far each knot stands out from the line through those around it, dB; [..., KNOTS] as given."""
-    smooth = knots
-    for _ in range(2):
-        ends = 2.0 * smooth[..., :1] - smooth[..., 1:2], 2.0 * smooth[..., -1:] - smooth[..., -2:-1]
-        wide = np.concatenate([ends[0], smooth, ends[1]], axis=-1)
-        smooth = 0.25 * wide[..., :-2] + 0.5 * wide[..., 1:-1] + 0.25 * wide[..., 2:]
-    return np.asarray(knots - smooth)
-
-
-def _timbre(table: Array, features: Array, frames: Array) -> Array:
-    """What is added to partials and noise of a note's frames, dB; [T, D] from [TIMBRE_STATES, P, L, D].
-
-    While the note speaks it is that of speaking, then that of the held note. Partials keep it as they die away.
-    """
-    pitch = np.clip(features[0] * 20.0 + 60.0, TIMBRE_PITCHES[0], TIMBRE_PITCHES[-1]) - TIMBRE_PITCHES[0]
-    level = np.clip(features[2] * 10.0 + REFERENCE_LEVEL_DB, TIMBRE_LEVELS_DB[0], TIMBRE_LEVELS_DB[-1])
-    at = (level - TIMBRE_LEVELS_DB[0]) / (TIMBRE_LEVELS_DB[1] - TIMBRE_LEVELS_DB[0])
-    low, soft = min(int(pitch), len(TIMBRE_PITCHES) - 2), min(int(at), len(TIMBRE_LEVELS_DB) - 2)
-    up = np.array([low + 1 - pitch, pitch - low])
-    louder = np.array([soft + 1 - at, at - soft])
-    here = np.einsum("splk,p,l->sk", table[:, low : low + 2, soft : soft + 2].astype(np.float64), up, louder)
-    neighbours = features[-_SURROUNDING_FEATURES:]
-    alone = neighbours[0] == 0 and neighbours[_SURROUNDING_FEATURES // 2] == 0
-    held = here[0] if alone else here[1]
-    joined = features[10] > 0
-    since = frames[:, _SINCE_COLUMN] / 10.0
-    speaking = np.zeros(len(frames)) if joined else np.clip(
-        (_SPOKEN_S[1] - since) / (_SPOKEN_S[1] - _SPOKEN_S[0]), 0.0, 1.0)
-    added = held + speaking[:, None] * (here[2] - held)
-    added[:, len(KNOTS) :] *= np.clip(1.0 - frames[:, _AFTER_COLUMN] / _NOISE_TURN_S, 0.0, 1.0)[:, None]
-    return np.asarray(added)
-
-
-def _places(
-    chain: Chain, expressions: Mapping[str, NoteExpression], notes: Mapping[str, Note]
-) -> tuple[float, list[_Place]]:
-    """(time of the segment's frame 0, its notes in time)."""
-    onsets: list[float] = []
-    for planned in chain.notes:
-        onset = max(0.0, planned.onset + expressions[planned.note.id].timing_s)
-        onsets.append(max(onset, onsets[-1] + 0.01) if onsets else onset)
-    places = []
-    for index, planned in enumerate(chain.notes):
-        expression = expressions[planned.note.id]
-        if planned.leads:
-            offset = onsets[index + 1]
-        else:
-            written = planned.offset - planned.onset
-            ratio = expression.length_ratio if expression.length_ratio is not None else 1.0
-            offset = max(planned.onset + written * ratio, onsets[index] + 1.0 / FRAME_RATE)
-        glide_in = _glide(chain, index, onsets, expressions) if planned.joined else 0.0
-        glide_out = _glide(chain, index + 1, onsets, expressions) if planned.leads else 0.0
-        before, after = notes.get(planned.previous or ""), notes.get(planned.following or "")
-        around = Surroundings(
-            interval_before=None if before is None else before.pitch - planned.note.pitch,
-            gap_before=None if before is None else max(planned.onset - before.offset, 0.0),
-            interval_after=None if after is None else after.pitch - planned.note.pitch,
-            gap_after=None if after is None else after.onset - offset)
-        places.append(_Place(planned=planned, expression=expression, around=around, onset=onsets[index], offset=offset,
-                             glide_in=glide_in, glide_out=glide_out))
-    return onsets[0] - PRE_FRAMES / FRAME_RATE, places
 
 
 def _centred(wander: Array, swing: Array, begin: int, end: int, vibrates: bool) -> Array:
@@ -715,76 +422,3 @@ def _centred(wander: Array, swing: Array, begin: int, end: int, vibrates: bool) 
 def scoop(since: Array) -> Array:
     """The way of a note to its pitch, from 1 to 0; [T] for s since the onset."""
     return np.asarray(np.exp(-np.maximum(since - _SCOOP_HELD_S, 0.0) / _SCOOP_TAU_S))
-
-
-def _glide(
-    chain: Chain, index: int, onsets: list[float], expressions: Mapping[str, NoteExpression]
-) -> float:
-    """10–90 % time of the way into note ``index``: what is asked, but never longer than half of either note."""
-    ends = [*onsets[1:], chain.notes[-1].offset]
-    shorter = min(ends[index - 1] - onsets[index - 1], ends[index] - onsets[index])
-    asked = expressions[chain.notes[index].note.id].glide_s or 0.0
-    return float(np.clip(asked, 0.012, max(0.5 * shorter, 0.012)))
-
-
-def _join(places: list[_Place], windows: list[_Window], total: int) -> tuple[Array, Array, Array, Array]:
-    """Cross-fade the windows of a segment at its joints, in cents and dB."""
-    if len(windows) == 1 and windows[0].first == 0:
-        return windows[0].cents, windows[0].level, windows[0].knots, windows[0].noise
-    cents = np.zeros(total)
-    level, weight_sum = np.zeros(total), np.zeros(total)
-    pitch_sum = np.zeros(total)
-    knots = np.zeros((total, len(KNOTS)))
-    noise = np.zeros((total, NOISE_CENTRES))
-    start = places[0].onset - PRE_FRAMES / FRAME_RATE
-    clock = start + np.arange(total) / FRAME_RATE
-    for place, window in zip(places, windows):
-        span = slice(window.first, window.first + len(window.level))
-        time = clock[span]
-        fade, glide = np.ones(len(time)), np.ones(len(time))
-        if place.planned.joined:
-            fade = fade * _ramp((time - place.onset) / max(place.glide_in, 0.02))
-            glide = glide * _ramp((time - place.onset) / place.glide_in)
-        if place.planned.leads:
-            fade = fade * _ramp((place.offset - time) / max(place.glide_out, 0.02))
-            glide = glide * _ramp((place.offset - time) / place.glide_out)
-        fade, glide = fade + 1e-12, glide + 1e-12
-        cents[span] += glide * window.cents
-        pitch_sum[span] += glide
-        weight_sum[span] += fade
-        level[span] += fade * window.level
-        knots[span] += fade[:, None] * window.knots
-        noise[span] += fade[:, None] * window.noise
-    return cents / pitch_sum, level / weight_sum, knots / weight_sum[:, None], noise / weight_sum[:, None]
-
-
-def _bridged(
-    level: Array, noise: Array, places: list[_Place], start: float, family: str
-) -> tuple[Array, Array]:
-    """No new attack inside a slur, but a small dip: around a joint the level lies on or above a line between its sides,
-    and dips from there for 60 ms on either side. The noise dips with it, and has no burst there.
-
-    Recorded slurs are few and of strings and winds alone; where the network knows none it begins each note anew.
-    """
-    level, noise = level.copy(), noise.copy()
-    for before, place in zip(places, places[1:]):
-        reach = min(_SLUR_REACH_S, 0.4 * before.seconds, 0.4 * place.seconds)
-        first = max(0, round((place.onset - reach - start) * FRAME_RATE))
-        last = min(len(level) - 1, round((place.onset + reach - start) * FRAME_RATE))
-        if last <= first:
-            continue
-        since = np.arange(first, last + 1) / FRAME_RATE + start - place.onset
-        bump = 0.5 + 0.5 * np.cos(np.pi * np.clip(since / min(_SLUR_DIP_S, reach), -1.0, 1.0))
-        part = np.linspace(0.0, 1.0, last - first + 1)
-        span = slice(first, last + 1)
-        line = level[first] + (level[last] - level[first]) * part
-        level[span] = np.maximum(level[span], line - _SLUR_NEAR_DB) - _SLUR_DIP_DB[family] * bump
-        ends = noise[first], noise[last]
-        most = ends[0] + np.outer(part, ends[1] - ends[0]) - (_SLUR_DIP_DB[family] * bump)[:, None] + _SLUR_NOISE_DB
-        noise[span] = np.minimum(noise[span], most + 60.0 * (1.0 - bump[:, None]) ** 2)
-    return level, noise
-
-
-def _ramp(position: Array) -> Array:
-    """Raised cosine from 0 to 1 whose 10–90 % way is one unit of ``position``, centred at 0."""
-    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.clip(0.5 + 0.5904 * position, 0.0, 1.0)))

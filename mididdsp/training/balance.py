@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.synthesis import conformance
-from mididdsp.synthesis.generator import NOISE_CENTRES, OUTPUT_SCALE, SynthesisGenerator, relief
+from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
+from mididdsp.synthesis.timbre_tables import relief
 from mididdsp.training.life import generated_alone
 from mididdsp.training.prepared_notes import PreparedNote, rows
 from mididdsp.units import FRAME_RATE
@@ -37,8 +39,8 @@ SLOPES = (0.85, 1.0)
 
 MOST_CONTRAST = 2.0
 CONTRAST_SHARE = 0.5
-"""Of the way from the mean's contrast to that of recorded notes: the whole way costs 4 % of distance to single notes, half of
-it 1 %."""
+"""Of the way from the mean's contrast to that of recorded notes: the whole way costs 4 % of distance to single notes,
+half of it 1 %."""
 
 _NEAR_KNOTS, _OWN_KNOTS = 2, 40.0
 _FEWEST = 8

@@ -29,7 +29,8 @@ from mididdsp.expression.types import NoteExpression
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
-from mididdsp.synthesis.generator import INSTRUMENT_IDS, FrameNetwork, SynthesisConfig, SynthesisGenerator
+from mididdsp.synthesis.frame_network import INSTRUMENT_IDS, FrameNetwork, SynthesisConfig
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.training.balance import brightness_line
 from mididdsp.training.life import estimate_life, estimate_scoop

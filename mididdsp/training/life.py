@@ -21,14 +21,8 @@ from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Chain, Note, PlannedNote
 from mididdsp.synthesis.analysis import ANALYSIS_RATE, analyse_note
-from mididdsp.synthesis.generator import (
-    INSTRUMENT_IDS,
-    LIFE_CHANNELS,
-    NOISE_LIFE_BANDS,
-    OUTPUT_SCALE,
-    FrameNetwork,
-    SynthesisGenerator,
-)
+from mididdsp.synthesis.frame_network import INSTRUMENT_IDS, OUTPUT_SCALE, FrameNetwork
+from mididdsp.synthesis.generator import LIFE_CHANNELS, NOISE_LIFE_BANDS, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS, MODULATION_EDGES_HZ, band_rms
 from mididdsp.synthesis.render import render_segment

@@ -13,13 +13,7 @@ from torch import Tensor
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.note_lines import smoothed
 from mididdsp.random import keyed_generator
-from mididdsp.synthesis.generator import (
-    INSTRUMENT_IDS,
-    OUTPUT_SCALE,
-    Surroundings,
-    frame_features,
-    note_features,
-)
+from mididdsp.synthesis.frame_network import INSTRUMENT_IDS, OUTPUT_SCALE, Surroundings, frame_features, note_features
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.units import FRAME_RATE
 

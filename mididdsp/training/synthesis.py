@@ -18,13 +18,8 @@ from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
-from mididdsp.synthesis.generator import (
-    INSTRUMENT_IDS,
-    OUTPUT_SCALE,
-    FrameNetwork,
-    SynthesisConfig,
-    SynthesisGenerator,
-)
+from mididdsp.synthesis.frame_network import INSTRUMENT_IDS, OUTPUT_SCALE, FrameNetwork, SynthesisConfig
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.training.balance import noise_shift
 from mididdsp.training.colours import filled_in, taught_semitones

@@ -18,15 +18,10 @@ from numpy.typing import NDArray
 
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.synthesis import conformance
-from mididdsp.synthesis.generator import (
-    NOISE_CENTRES,
-    OUTPUT_SCALE,
-    TIMBRE_LEVELS_DB,
-    TIMBRE_PITCHES,
-    TIMBRE_STATES,
-    SynthesisGenerator,
-)
+from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
+from mididdsp.synthesis.timbre_tables import TIMBRE_LEVELS_DB, TIMBRE_PITCHES, TIMBRE_STATES
 from mididdsp.training.balance import brightness_line, contrast
 from mididdsp.training.prepared_notes import PreparedNote, rows
 

@@ -29,15 +29,8 @@ from mididdsp.note_lines import find_vibrato
 from mididdsp.notes.types import Note, Part, PartPlan
 from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import CONTENT_HZ, NOISE_EDGES_HZ
-from mididdsp.synthesis.generator import (
-    NOISE_CENTRES,
-    OUTPUT_SCALE,
-    FrameNetwork,
-    NoteCurves,
-    SynthesisConfig,
-    SynthesisGenerator,
-    frame_features,
-)
+from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE, FrameNetwork, SynthesisConfig, frame_features
+from mididdsp.synthesis.generator import NoteCurves, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
 from mididdsp.synthesis.types import Segment

@@ -11,9 +11,11 @@ import torch
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.synthesis import conformance
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
-from mididdsp.synthesis.generator import NOISE_CENTRES, FrameNetwork, SynthesisConfig, SynthesisGenerator, relief
+from mididdsp.synthesis.frame_network import NOISE_CENTRES, FrameNetwork, SynthesisConfig
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
+from mididdsp.synthesis.timbre_tables import relief
 from mididdsp.training.balance import CONTRAST_SHARE, SLOPES, brightness_line, contrast, noise_shift
 from mididdsp.training.prepared_notes import PreparedNote, prepare_note
 from mididdsp.training.synthesis import made_up_notes

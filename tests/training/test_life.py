@@ -12,7 +12,8 @@ import torch
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
-from mididdsp.synthesis.generator import FrameNetwork, SynthesisConfig, SynthesisGenerator
+from mididdsp.synthesis.frame_network import FrameNetwork, SynthesisConfig
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
 from mididdsp.training.life import SLOW, VIBRATO_BAND, calibrate_life, estimate_scoop, slowed

@@ -19,16 +19,15 @@ from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
-from mididdsp.synthesis.generator import (
+from mididdsp.synthesis.frame_network import (
     FRAME_FEATURES,
-    LIFE_CHANNELS,
     NOISE_CENTRES,
     NOTE_FEATURES,
     OUTPUT_SCALE,
     FrameNetwork,
     SynthesisConfig,
-    SynthesisGenerator,
 )
+from mididdsp.synthesis.generator import LIFE_CHANNELS, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
 from mididdsp.training.life import estimate_life

@@ -10,17 +10,11 @@ import torch
 
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
-from mididdsp.synthesis.generator import (
-    NOISE_CENTRES,
-    TIMBRE_LEVELS_DB,
-    TIMBRE_PITCHES,
-    TIMBRE_STATES,
-    FrameNetwork,
-    SynthesisConfig,
-    SynthesisGenerator,
-)
+from mididdsp.synthesis.frame_network import NOISE_CENTRES, FrameNetwork, SynthesisConfig
+from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
+from mididdsp.synthesis.timbre_tables import TIMBRE_LEVELS_DB, TIMBRE_PITCHES, TIMBRE_STATES
 from mididdsp.training.prepared_notes import PreparedNote, prepare_note, rows
 from mididdsp.training.synthesis import made_up_notes
 from mididdsp.training.timbre import HELD_ALONE, HELD_AMONG, SPEAKING, timbre, with_timbre
