@@ -62,7 +62,10 @@ LIFE_CHANNELS = 2 + len(KNOTS) + len(NOISE_LIFE_BANDS)
 """Common level, pitch, knots of the partials, noise."""
 
 SLOW_LIFE = 4
-"""Bands of modulation below this one (8 Hz) have no room in a short note."""
+"""Bands of modulation below this one (8 Hz) have no room in a short note: its pitch would wander and not come back."""
+
+DRIFT_S = 2.0
+"""A timbre drifts slower than 1 Hz, the slowest band: in full in notes as long as this, in shorter ones by less."""
 
 _TARGETS = ("level", "gain", "pitch")
 _BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "contrast")
@@ -317,10 +320,11 @@ class SynthesisGenerator:
         return frames, self._mean(instrument, place, frames)
 
     def _life_of(self, instrument: str, place: Place) -> Array:
-        """Spectra of a note's life; in a short note there is no time to wander from its pitch and come back."""
-        rms = self.life_rms[int(place.expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]]
-        slow = np.where(np.arange(rms.shape[1]) < SLOW_LIFE, place.room_to_wander, 1.0)
-        return np.concatenate([rms[:1], rms[1:2] * slow, rms[2:]])
+        """Spectra of a note's life; a short note has no time to wander from its pitch, nor its timbre to drift."""
+        rms = self.life_rms[int(place.expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]].copy()
+        rms[1, :SLOW_LIFE] *= place.room_to_wander
+        rms[2 : 2 + len(KNOTS), 0] *= min(place.seconds / DRIFT_S, 1.0)
+        return np.asarray(rms)
 
     def _alive(
         self, instrument: str, place: Place, span: _Span, output: Array, life: Array

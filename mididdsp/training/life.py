@@ -39,8 +39,8 @@ STILL_CENTS = 3.0
 """A note without vibrato that moves more than this (rms, 4 to 8 Hz) has one that was not recognised."""
 
 SLOW = 2
-"""Bands of modulation below this one (2 Hz) are calibrated by ``slowed`` alone: few notes are long enough to tell them.
-Noise has as much power a Hz there as in that band."""
+"""Bands of modulation below this one (2 Hz) are left as they were estimated, but for what ``slowed`` does: few notes
+are long enough to tell them. Noise has as much power a Hz there as in that band."""
 
 NOISE_LIFE_DB = 0.5
 """First estimate of the noise's life in every band of modulation from 2 Hz: what is analysed of noise scatters by more
@@ -202,11 +202,11 @@ def calibrate_life(
 
 
 def slowed(generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most: int = 60) -> SynthesisGenerator:
-    """The generator with the slow life of its partials, below 2 Hz, made as weak as recorded notes show it.
+    """The generator with the slow life of its partials, from 1 to 2 Hz, made as weak as recorded notes show it.
 
     What the mean leaves over moves slowly also where the mean itself is wrong. So the partials of generated notes are
-    compared with those of recorded ones, each re the sum of all, from 1 to 2 Hz, which notes of 1.7 s and more tell;
-    what is slower still goes along, for there a note's shape cannot be told from its life.
+    compared with those of recorded ones, each re the sum of all; notes of 1.7 s and more tell. What is slower still too
+    few notes are long enough to tell.
 
     Args:
         generator: calibrated in the faster bands.
@@ -238,7 +238,7 @@ def slowed(generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most
         told = found.get(instrument.family, [])
         if len(told) >= _FEWEST:
             real, ours = np.median(np.array(told), axis=0)
-            life[:, index, 2 : 2 + len(KNOTS), :SLOW] *= np.clip(np.sqrt(real / ours), _LEAST_SLOW, 1.0)
+            life[:, index, 2 : 2 + len(KNOTS), SLOW - 1] *= np.clip(np.sqrt(real / ours), _LEAST_SLOW, 1.0)
     return generator.changed(life_rms=life)
 
 
