@@ -1,11 +1,14 @@
 """The control matrix: what each word of an edit does to the sound, on every instrument.
 
-    python -m bench.control [--instruments violin,flute] [--values 5] [--notes 60] [--json]
+    python -m bench.control [--instruments violin,flute] [--attributes attack_s,release_s] [--values 5] [--notes 60]
+                            [--seed 5] [--repeats 5] [--json]
 
 For every instrument a note of 1.6 s in the middle of its range is played again for each value of each attribute: the
 same note, so that nothing else is drawn anew. Values are spread over the instrument's 5-95 % range:
 what the prior draws for notes of all dynamics and lengths around there. They are set by ``Selection.edit``, the sound
-is rendered dry, and measured from the audio alone (``bench.measures``, ``bench.pitch``). Printed for each attribute:
+is rendered dry, and measured from the audio alone (``bench.measures``, ``bench.pitch``). For attributes of moments it
+sounds ``--repeats`` times, each with other noise, and the median counts: 40 ms of noise tell its level to 1 dB, and
+where a level hovers about a threshold, noise says when it passes. Printed for each attribute:
 
 * **r** and **slope** of measured against asked (slope 1 is exact); over instruments the median and the worst, and
   which instruments' slopes are outside 0.8 to 1.2;
@@ -34,6 +37,7 @@ from numpy.typing import NDArray
 
 import mididdsp as md
 from bench import measures, pitch
+from bench.workbench import median
 from mididdsp.expression import views
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part, Score
@@ -46,6 +50,9 @@ LENGTH_S = 1.6
 SPACE_S = 4.0
 SWEPT = ("level_db", "brightness", "fluctuation_db", "peak_position", "attack_s", "release_s", "attack_noise_db",
          "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s", "tuning_cents", "timing_s", "length_ratio")
+MOMENTARY = ("fluctuation_db", "peak_position", "attack_s", "release_s", "attack_noise_db")
+REPEATS = 5
+SEED = 5
 DRAWS = 120
 DRAWN_SEMITONES = 6
 DRAWN_VELOCITIES = (28, 118)
@@ -72,10 +79,11 @@ def line(instrument: str, count: int, *, step_s: float = SPACE_S, length_s: floa
     return Score(parts=(Part(name=instrument, instrument=instrument, notes=notes),))
 
 
-def sound(performer: md.Performer, performance: md.Performance) -> Array:
-    """The first part, dry, mono, float64."""
+def sound(performer: md.Performer, performance: md.Performance, repeat: int = 0) -> Array:
+    """The first part, dry, mono, float64; a ``repeat`` has other noise."""
     params = next(iter(performer.synthesize(performance)))
-    blocks = list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=params.seed))
+    blocks = list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE,
+                                seed=params.seed + repeat))
     return np.concatenate([*blocks, np.zeros(RATE, np.float32)]).astype(np.float64)
 
 
@@ -115,7 +123,9 @@ def measured(audio: Array, note: Note, begun_s: float = 0.0, ended_s: float = LE
     attack_s, release_s = attack_and_release(part, pitch.hz_of(note.pitch), before + ended_s)
     inside = part[round(times.onset_s * RATE):round(times.offset_s * RATE)]
     body = 10.0 * np.log10(max(float((inside**2).mean()), 1e-12))
-    contour = measures.level_contour(part, RATE, 0.01, 0.03)
+    f0_hz = pitch.hz_of(note.pitch)
+    # of whole periods: the level of others would follow the wave, by half a dB where a low tone has two in 30 ms
+    contour = measures.level_contour(part, RATE, 0.01, np.ceil(0.03 * f0_hz) / f0_hz)
     # by the attributes' definitions: of the note to where the player is to stop, and what in it is within 20 dB
     first = round(times.onset_s / 0.01)
     contour = contour[first:max(round((before + ended_s) / 0.01), first + 1)]
@@ -177,13 +187,14 @@ def _asked_span(performance: md.Performance, note: Note) -> tuple[float, float]:
     return expression.timing_s, note.duration * (1.0 if ratio is None else ratio)
 
 
-def sweep(performer: md.Performer, instrument: str, values: int) -> dict[str, dict[str, Any]]:
-    """Asked and measured values of every attribute, and what else moved."""
+def sweep(performer: md.Performer, instrument: str, values: int, attributes: Sequence[str] = SWEPT, seed: int = SEED,
+          repeats: int = REPEATS) -> dict[str, dict[str, Any]]:
+    """Asked and measured values of every attribute, and what else moved; of moments, medians over repeats."""
     wide = ranges(performer, instrument)
-    base = performer.perform(line(instrument, 1), seed=5, temperature=0.0)
+    base = performer.perform(line(instrument, 1), seed=seed, temperature=0.0)
     note = base.score.parts[0].notes[0]
     result: dict[str, dict[str, Any]] = {}
-    for name in SWEPT:
+    for name in attributes:
         asked = np.linspace(*wide[name], values)
         rows = []
         for value in asked:
@@ -193,7 +204,9 @@ def sweep(performer: md.Performer, instrument: str, values: int) -> dict[str, di
             elif name == "attack_noise_db":
                 chosen = chosen.edit(f"attack={SLOW_ATTACK_S}s")
             edited = chosen.edit(f"{name}={float(value)!r}{'oct' if name == 'brightness' else ''}").performance
-            rows.append(measured(sound(performer, edited), note, *_asked_span(edited, note)))
+            heard = [measured(sound(performer, edited, repeat), note, *_asked_span(edited, note))
+                     for repeat in range(repeats if name in MOMENTARY else 1)]
+            rows.append({key: median([item[key] for item in heard]) for key in heard[0]})
         got = np.array([row[name] for row in rows])
         known = np.isfinite(got)
         r = slope = float("nan")
@@ -329,9 +342,10 @@ def report(sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]], others: Mappin
            trips: Mapping[str, Mapping[str, float]],
            matrices: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     """All tables as text."""
+    swept = list(next(iter(sweeps.values())))
     lines = [f"{len(sweeps)} instruments", "",
              f"{'attribute':18}{'r median':>10}{'r worst':>9}{'':>16}{'slope':>8}{'error':>9}{'leak':>7}  into"]
-    for name in SWEPT:
+    for name in swept:
         r = {key: item[name]["r"] for key, item in sweeps.items() if np.isfinite(item[name]["r"])}
         if not r:
             continue
@@ -344,7 +358,7 @@ def report(sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]], others: Mappin
                      f"{np.nanmedian(slopes):8.2f}{np.nanmedian([i[name]['error'] for i in sweeps.values()]):9.3f}"
                      f"{np.nanmedian(leaks):7.2f}  {often}")
     lines += ["", "slopes: the least, the largest, and the instruments outside .8 to 1.2"]
-    for name in SWEPT:
+    for name in swept:
         slope = {key: item[name]["slope"] for key, item in sweeps.items() if np.isfinite(item[name]["slope"])}
         if slope:
             outside = ", ".join(f"{key} {value:.2f}" for key, value in slope.items() if not 0.8 <= value <= 1.2)
@@ -357,10 +371,10 @@ def report(sweeps: Mapping[str, Mapping[str, Mapping[str, Any]]], others: Mappin
             worst = min(alone, key=lambda key: alone[key], default="")
             least = f"{alone[worst]:9.3f} {worst:15}" if worst else " " * 25
             lines.append(f"{name:18}{own:10.3f}{least}{most:+9.2f}  {other}")
-    heads = "".join(f"{name.replace('vibrato_', 'v_')[:11]:>12}" for name in SWEPT)
+    heads = "".join(f"{name.replace('vibrato_', 'v_')[:11]:>12}" for name in swept)
     lines += ["", "r by instrument", f"{'':16}{heads}"]
     for instrument, item in sweeps.items():
-        lines.append(f"{instrument:16}" + "".join(f"{item[name]['r']:12.3f}" for name in SWEPT))
+        lines.append(f"{instrument:16}" + "".join(f"{item[name]['r']:12.3f}" for name in swept))
     kinds = list(next(iter(others.values())))
     lines += ["", "articulation by edit", f"{'':16}" + "".join(f"{kind:>28}" for kind in kinds)]
     for instrument, found in others.items():
@@ -380,18 +394,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--instruments", default=",".join(INSTRUMENTS))
+    parser.add_argument("--attributes", default=",".join(SWEPT), help="what is swept")
     parser.add_argument("--values", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the note that is swept")
+    parser.add_argument("--repeats", type=int, default=REPEATS,
+                        help="renders of each value of an attribute of moments, with other noise")
     parser.add_argument("--notes", type=int, default=60, help="of the matrix; 0 leaves it out")
     parser.add_argument("--expression", help="checkpoint to use in place of the shipped one")
     parser.add_argument("--synthesis", help="checkpoint to use in place of the shipped one")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
+    attributes = options.attributes.split(",")
+    if unknown := [name for name in attributes if name not in SWEPT]:
+        parser.error(f"--attributes: {', '.join(unknown)} is unknown; there are {', '.join(SWEPT)}")
     performer = md.Performer(device="cpu", workers=1, expression=options.expression, synthesis=options.synthesis)
     sweeps, others, trips, matrices = {}, {}, {}, {}
     for name in options.instruments.split(","):
         trips[name] = round_trip(performer, name)
         others[name] = joints(performer, name)
-        sweeps[name] = sweep(performer, name, options.values)
+        sweeps[name] = sweep(performer, name, options.values, attributes, options.seed, options.repeats)
         if options.notes:
             matrices[name] = matrix(performer, name, options.notes)
         print(f"{name} done", file=sys.stderr, flush=True)

@@ -43,7 +43,7 @@ from mididdsp.audio_stream import recording_of
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.listening import Listening, listen
 from mididdsp.synthesis.features import loudness
-from mididdsp.synthesis.render import first_sample, render_segment, render_stream
+from mididdsp.synthesis.render import ALL_PARTS, RenderPart, first_sample, render_segment, render_stream
 from mididdsp.synthesis.types import Segment, SynthParams
 
 Array = NDArray[np.float64]
@@ -138,9 +138,9 @@ def clips_of(name: str, data: Path) -> Iterator[Clip]:
                                instrument=row["instrument"], audio=piece)
 
 
-def rendered(params: SynthParams, samples: int, seed: int) -> Float32:
+def rendered(params: SynthParams, samples: int, seed: int, parts: Sequence[RenderPart] = ALL_PARTS) -> Float32:
     """The production render of parameters, cut or filled to a length."""
-    blocks = list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=seed))
+    blocks = list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=seed, parts=parts))
     return _fitted(np.concatenate(blocks) if blocks else np.zeros(0, np.float32), samples)
 
 
@@ -199,7 +199,8 @@ def measured(clip: Clip, tracker: str) -> Row:
     params = listening.params()
     samples, gain = len(clip.audio), to_minus_20(clip.audio)
     first, second = (redrawn(params, samples, seed) for seed in (1, 2))
-    whole, other = (rendered(params, samples, seed) for seed in (1, 2))
+    whole = rendered(params, samples, 1)
+    other = rendered(params, samples, 1, ("harmonic",)) + rendered(params, samples, 2, ("noise",))
     scaled = clip.audio * np.float32(gain)
     f0_kept, f0_told, known_frames, vibrato = _playing_kept(clip, listening, params, whole)
     return Row(

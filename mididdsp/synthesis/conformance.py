@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.note_lines import BODY_DB, release_time, smoothed
+from mididdsp.note_lines import ATTACK_FRAMES, BODY_DB, crossing_time, release_time, smoothed
 from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
@@ -38,13 +38,18 @@ TAPER_DB = 8.0
 EARLIEST_END_S = 0.06
 """An end that is early by less stays as it is: notes taper."""
 
+SHORTEST_FRAMES = 20
+"""A note of less than 80 ms has no body to be shaped."""
+
 ATTACK_STRETCH = (0.4, 2.5)
 """How far the clock of an attack may run slow or fast: beyond, the network would be shown what it never saw."""
 
 RELEASE_STRETCH = (0.1, 12.0)
 """How much slower or faster than its own a release may be made."""
 
-RELEASE_ROUNDS = 4
+RELEASE_ROUNDS = 6
+RELEASE_NEAR_S = 0.0015
+"""A fall whose time is as near to the one asked for is left as it is."""
 
 KNEE_DB = 1.5
 """A release is no further below a straight one on its way."""
@@ -61,19 +66,33 @@ PEAK_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 PEAK_NEAR = 0.05
 """A level that is highest this near to the place asked for is left there."""
 
+PEAK_CLEAR_DB = 0.15
+"""Places twice as far away are softer by this at least: what is all but level is highest wherever its noise is."""
+
 PEAK_WIDTH = 0.05
 """Of a swell's rounded top, as a share of the note."""
 
 WIDEST_SPREAD_DB = 5.5
 """A line over the 20 dB that a body spans at most has no larger spread."""
 
-SPOKEN = 0.97
+SPOKEN = 0.95
 """Share of the body's amplitude from where a note has spoken on: a little over 90 %, for what is raised raises it."""
+
+SPOKEN_RISE = 3.2
+"""Past 90 % a note that was held back rises by so much of its body's amplitude in the time of its attack at most."""
 
 SPEAKING_ROUNDS = 5
 BEGINNING_ROUNDS = 2
-EARLY_SHARE = 0.8
+EARLY_SHARE = 0.85
 """A note that speaks in less of the time asked for is held back."""
+
+FOOT_DB = 1.5
+FOOT_RISE_DB = 0.3
+"""What sounds before an attack is softer than 10 % by the first, and comes to it by the second a frame: otherwise when
+an attack begins is left to the chance of its noise."""
+
+STAYING_FRAMES = 5
+"""A note has not spoken that only touches 90 %: it stays there for 20 ms."""
 
 SPREAD_NEAR = 0.08
 """A spread that is smaller than asked by no more than this share is left alone."""
@@ -88,7 +107,7 @@ MOST_NOISE_GAIN_DB = 25.0
 """Noise of an attack is made no more louder or softer: beyond, what is there is rounding."""
 
 LEAST_TILT_DB = 1.2
-TILT_DB_AN_OCTAVE = 44.0
+TILT_DB_AN_OCTAVE = 52.0
 """A note's partials are tilted by up to the first, dB an octave, and by the second for each octave that its brightness
 is off: more than that is not a brightness that is far off, but a centroid that hardly feels a tilt."""
 
@@ -123,10 +142,10 @@ class NoteClock:
             begin, end: of the note.
             attack_s: asked for, from 10 to 90 %; None leaves the attack as it is.
         """
-        total = _total(level, noise)[begin:end]
-        body = body_level(level, noise, begin, end)
-        if len(total) < 20:
+        if end - begin < SHORTEST_FRAMES:
             return None
+        total = _total(level[begin:end], noise[begin:end])
+        body = _body(total)
         knots = [(0.0, 0.0)]
         reference = min(body, float(total.max()))
         # 10 and 90 % of the body's amplitude
@@ -158,9 +177,7 @@ class NoteClock:
 
 def body_level(level: Array, noise: Array, begin: int, end: int) -> float:
     """Power mean over the body in dB, as ``note_lines`` defines it."""
-    power = _power(level[begin:end], noise[begin:end])
-    body = power >= power.max() * 0.01
-    return float(10 * np.log10(power[body].mean()))
+    return _body(_total(level[begin:end], noise[begin:end]))
 
 
 def level_shift(
@@ -176,7 +193,7 @@ def level_shift(
     total = _total(level, noise)
     risen = begin
     if attacks:
-        risen += int(np.argmax(total[begin:end] >= body_level(level, noise, begin, end) - 3.0))
+        risen += int(np.argmax(total[begin:end] >= _body(total[begin:end]) - 3.0))
     total[:risen], total[end:] = total[risen], total[end - 1]
     return np.asarray((factor - 1.0) * total + summand)
 
@@ -198,7 +215,7 @@ def fluctuation(
         peak: place of the highest level, 0 to 1.
     """
     count = end - begin
-    if count < 20:
+    if count < SHORTEST_FRAMES:
         return level, noise
     trim = count // 10
     inner = level[begin + trim : end - trim]
@@ -206,21 +223,24 @@ def fluctuation(
     spread = float(np.std(inner))
     wanted = own * min(asked_db / spread, 1.0) if spread > 1e-3 else np.zeros(count)
     middle = slice(trim, count - trim)
-    swell = _swell((np.arange(count) + 0.5) / count, peak)
+    place = (np.arange(count) + 0.5) / count
+    swell = _swell(place, peak)
     swell = (swell - swell[middle].mean()) / np.std(swell[middle])
     asked_db = min(asked_db, WIDEST_SPREAD_DB)
-    ramp = np.clip(np.minimum(np.arange(count), np.arange(count)[::-1]) / max(trim, 1), 0.0, 1.0)
+    # the ends stay as they are, but for a peak in one of them
+    rise, fall = (int(np.clip(room * count, 1, max(trim, 1))) for room in (peak, 1.0 - peak))
+    ramp = np.clip(np.minimum(np.arange(count) / rise, np.arange(count)[::-1] / fall), 0.0, 1.0)
     moved = np.zeros(count)
     for share in PEAK_SHARES:  # as much of a swell as brings the highest place where it should be
         moved = ramp * (_spread(wanted, swell, share * asked_db, asked_db, middle) - own)
-        if abs(_highest(level[begin:end] + moved) - peak) <= PEAK_NEAR:
+        if _peaks(level[begin:end] + moved, place, peak):
             break
     # an attack or an end that is louder than the peak asked for is held below it
     ceiling = float((level[begin:end] + moved)[middle].max()) - 0.3
     over = np.minimum(0.0, ceiling - level[begin:end] - moved)
     outer = np.ones(count, bool)
     outer[middle] = False
-    outer[np.abs((np.arange(count) + 0.5) / count - peak) <= PEAK_NEAR] = False
+    outer[np.abs(place - peak) <= PEAK_NEAR] = False
     moved[outer] += over[outer]
     result = np.zeros(len(level))
     result[begin:end] = moved
@@ -246,16 +266,15 @@ def _swell(place: Array, peak: float) -> Array:
     fall = 1.0 + peak * (1.0 + low) / late if late > 0.02 else 1.0
     line = np.interp(place, (0.0, peak, 1.0) if 0.0 < peak < 1.0 else (0.0, 1.0), (
         (low, 1.0, 1.0 - (1.0 + fall)) if 0.0 < peak < 1.0 else (low, 1.0) if peak >= 1.0 else (1.0, -1.0)))
-    width = max(1, round(PEAK_WIDTH * len(place)))
-    window = np.ones(width)
-    return np.asarray(np.convolve(line, window, "same") / np.convolve(np.ones(len(line)), window, "same"))
+    return smoothed(line, round(PEAK_WIDTH * len(place)) | 1)
 
 
-def _highest(line: Array) -> float:
-    """Where a line is highest, 0 to 1."""
-    window = np.ones(5)
-    smooth = np.convolve(line, window, "same") / np.convolve(np.ones(len(line)), window, "same")
-    return float((np.argmax(smooth) + 0.5) / len(line))
+def _peaks(line: Array, place: Array, peak: float) -> bool:
+    """Whether a line is highest where it should be, and clearly so."""
+    smooth = smoothed(line, 5)
+    highest = int(np.argmax(smooth))
+    beyond = np.abs(place - peak) > 2.0 * PEAK_NEAR
+    return bool(abs(place[highest] - peak) <= PEAK_NEAR and (smooth[beyond] <= smooth[highest] - PEAK_CLEAR_DB).all())
 
 
 def unheard(knots: Array, pitch: float) -> Array:
@@ -320,8 +339,10 @@ def onset(level: Array, noise: Array, begin: int) -> tuple[Array, Array]:
     threshold = float(total.max()) - ONSET_DB
     later = np.flatnonzero(total[begin:] >= threshold + 0.5)
     until = begin + (int(later[0]) if len(later) else 0)
+    # by the partials alone: the noise is as asked, and they give what it leaves
+    lacking = np.exp((threshold + 0.5) * _NEPER) - np.exp(noise[begin:until] * _NEPER).sum(1)
     level = level.copy()
-    level[begin:until] = np.maximum(level[begin:until], threshold + 0.5)  # partials alone: the noise is as asked
+    level[begin:until] = np.maximum(level[begin:until], np.log(np.maximum(lacking, 1e-20)) / _NEPER)
     cut = np.zeros(len(level))
     ceiling = threshold - 0.5 - 1.5 * np.arange(begin, 0, -1)
     cut[:begin] = np.minimum(0.0, ceiling - total[:begin])
@@ -329,9 +350,17 @@ def onset(level: Array, noise: Array, begin: int) -> tuple[Array, Array]:
 
 
 def attack_noise(noise: Array, level: Array, begin: int, end: int, asked_db: float) -> Array:
-    """Gain on the noise of the first 40 ms, leaving over the next 60 ms."""
-    stop = min(begin + 10, end)
-    early = float(10 * np.log10((10 ** (noise[begin:stop] / 10)).sum(1).mean()))
+    """Gain on the noise of the first 40 ms, leaving over the next 60 ms.
+
+    Those begin and end in the middle of what is heard of a frame: half of the first and of the last counts. Of a note
+    that is no longer all frames do.
+    """
+    stop = min(begin + ATTACK_FRAMES, end)
+    heard = np.exp(noise[begin : min(stop + 1, end)] * _NEPER).sum(1)
+    weights = np.ones(len(heard))
+    if len(heard) > ATTACK_FRAMES:
+        weights[0] = weights[-1] = 0.5
+    early = 10.0 * math.log10(float(np.average(heard, weights=weights)))
     gain = np.clip(asked_db - (early - body_level(level, noise, begin, end)), -MOST_NOISE_GAIN_DB, MOST_NOISE_GAIN_DB)
     shape = np.clip(1.0 - (np.arange(len(noise)) - stop) / 15.0, 0.0, 1.0)
     return np.asarray(noise + gain * shape[:, None])
@@ -343,14 +372,14 @@ def held(level: Array, noise: Array, begin: int, end: int) -> tuple[Array, Array
     From where its body has ended it lies on or above a line that falls by a few dB until the offset; what follows is
     raised with it.
     """
-    total = _total(level, noise)
-    body = body_level(level, noise, begin, end)
-    ended = begin + int(np.flatnonzero(total[begin:end] >= body - END_DB)[-1]) + 1
+    total = _total(level[begin:end], noise[begin:end])
+    body = _body(total)
+    ended = begin + int(np.flatnonzero(total >= body - END_DB)[-1]) + 1
     if ended >= end:
         return level, noise
     raised = np.zeros(len(level))
     line = body - np.linspace(END_DB, TAPER_DB, end - ended)
-    raised[ended:end] = np.maximum(0.0, line - total[ended:end])
+    raised[ended:end] = np.maximum(0.0, line - total[ended - begin :])
     raised[end:] = raised[end - 1]
     return level + raised, noise + raised[:, None]
 
@@ -360,31 +389,45 @@ def spoken(
 ) -> tuple[Array, Array]:
     """The note speaks in the time asked for.
 
-    Where it would speak later it is raised to a straight line in amplitude, from 10 % of its body's to 90 %, at least;
-    where it would speak much sooner it is held below that line. The noise moves with it, or stays as it is.
+    Where it would speak later it is raised to a straight line in amplitude, from 10 % of its body's to 90 %, at least,
+    and held there until it comes to stay; where it would speak sooner it is held below that line, which then leaves
+    it free. The noise moves with it, or stays as it is.
     """
-    count = max(1, round(attack_s * FRAME_RATE))
+    count = max(1.0, attack_s * FRAME_RATE)
+    frame = np.arange(end - begin, dtype=np.float64)
     for _ in range(SPEAKING_ROUNDS):  # what is raised raises the body
-        total = _total(level, noise)
-        inside = total[begin:end]
-        reference = min(body_level(level, noise, begin, end), float(inside.max()))
-        risen = int(np.argmax(inside >= reference - 0.915))
-        begun = int(np.argmax(inside >= reference - 20.0))
-        late = risen > begun + count
-        # what is shorter than twice its attack has no body to be held below
-        early = 2 * count <= end - begin and risen < begun + int(EARLY_SHARE * count)
+        inside = _total(level[begin:end], noise[begin:end])
+        reference = min(_body(inside), float(inside.max()))
+        first = (crossing_time(inside, reference - 20.0) or 0.0) * FRAME_RATE
+        risen = (crossing_time(inside, reference - 0.915) or 0.0) * FRAME_RATE
+        late = _stays(inside, reference - 0.915) > math.ceil(first + count)
+        # what is shorter than twice its attack, or 40 ms, has no body to be held below
+        early = max(2 * count, ATTACK_FRAMES) <= end - begin and risen < first + EARLY_SHARE * count
         if not late and not early:
             break
-        first = begin + begun
-        span = slice(first, min(begin + risen if late else first + count, end))
-        place = np.arange(span.stop - span.start) / count
-        line = reference + 20.0 * np.log10(np.where(place < 1.0, 0.1 + 0.8 * place, SPOKEN))
+        place = np.maximum(frame - first, 0.0) / count
+        foot = reference - 20.0 - np.minimum(FOOT_DB, FOOT_RISE_DB * (first - frame))
         moved = np.zeros(len(level))
-        moved[span] = np.maximum(0.0, line - total[span]) if late else np.minimum(0.0, line - total[span])
+        moved[begin:end] = np.where(frame < first, np.minimum(0.0, foot - inside), 0.0)
+        if late:
+            line = reference + 20.0 * np.log10(np.minimum(0.1 + 0.8 * place, SPOKEN))
+            span = (frame >= first) & (frame < _stays(inside, reference + 20.0 * math.log10(SPOKEN)))
+            moved[begin:end][span] = np.maximum(0.0, line - inside)[span]
+        else:
+            line = reference + 20.0 * np.log10(0.1 + 0.8 * place + (SPOKEN_RISE - 0.8) * np.maximum(place - 1.0, 0.0))
+            span = frame >= first
+            moved[begin:end][span] = np.minimum(0.0, line - inside)[span]
         level = level + moved
         if not partials_alone:
             noise = noise + moved[:, None]
     return level, noise
+
+
+def _stays(line: Array, threshold: float) -> int:
+    """First index from which a line is above a threshold for 20 ms; its first above where it never stays."""
+    above = line >= threshold
+    kept = np.convolve(above, np.ones(STAYING_FRAMES), "valid") >= STAYING_FRAMES - 0.5
+    return int(np.argmax(kept) if kept.any() else np.argmax(above))
 
 
 def begun(
@@ -397,8 +440,10 @@ def begun(
     """
     for _ in range(BEGINNING_ROUNDS):
         noise = attack_noise(noise, level, begin, end, noise_db)
-        level, noise = onset(level, noise, begin)
-        level, noise = spoken(level, noise, begin, end, attack_s, partials_alone=True)
+        before, noise = onset(level, noise, begin)
+        level, noise = spoken(before, noise, begin, end, attack_s, partials_alone=True)
+        if level is before:  # nothing that the noise is measured against has moved
+            break
     return level, noise
 
 
@@ -411,33 +456,33 @@ def spread_again(
     and dips before it, as there is room, until the level spreads as was asked.
     """
     count = end - begin
-    if count < 20:
+    if count < SHORTEST_FRAMES:
         return level, noise
     place = (np.arange(count) + 0.5) / count
     risen = min(attack_s * FRAME_RATE / count + 0.05, 0.8)
     after = np.clip((place - peak) / max(1.0 - peak, 1e-3), 0.0, 1.0)
     between = np.clip((place - risen) / max(peak - risen, 1e-3), 0.0, 1.0)
     rooms = ((1.0 - peak, -after), (0.5 * (peak - risen), -np.sin(np.pi * between) ** 2))
+    total = _total(level[begin:end], noise[begin:end])
+    moved = np.zeros(len(level))
     for room, shape in sorted(rooms, key=lambda item: -item[0]):
-        if room < LEAST_ROOM or _spread_of(level, noise, begin, end) >= (1.0 - SPREAD_NEAR) * asked_db:
+        if room < LEAST_ROOM or _spread_of(total) >= (1.0 - SPREAD_NEAR) * asked_db:
             break
         low, high = 0.0, DEEPEST_DB
         for _ in range(10):
             depth = 0.5 * (low + high)
-            moved = np.zeros(len(level))
-            moved[begin:end] = depth * shape
-            moved[end:] = moved[end - 1]
-            if _spread_of(level + moved, noise + moved[:, None], begin, end) < asked_db:
+            if _spread_of(total + depth * shape) < asked_db:
                 low = depth
             else:
                 high = depth
-        level, noise = level + moved, noise + moved[:, None]
-    return level, noise
+        total = total + depth * shape
+        moved[begin:end] += depth * shape
+    moved[end:] = moved[end - 1]
+    return level + moved, noise + moved[:, None]
 
 
-def _spread_of(level: Array, noise: Array, begin: int, end: int) -> float:
+def _spread_of(total: Array) -> float:
     """Standard deviation of the level within the body, as ``note_lines`` defines it, dB."""
-    total = _total(level, noise)[begin:end]
     inner = total[total >= total.max() - BODY_DB]
     trim = len(inner) // 10
     return float(np.std(smoothed(inner, 5)[trim : len(inner) - trim or None]))
@@ -483,7 +528,7 @@ def release(level: Array, noise: Array, begin: int, end: int, release_s: float) 
         limit = np.maximum(-warped, 0.0)[:, None]
         faded[end:] = np.minimum(noise[end:], noise[end - 1][None, :] - 0.8 * limit + 6.0)
         taken = release_time(_total(fallen, faded)[end:], body)
-        if abs(taken - release_s) <= 1.0 / FRAME_RATE:
+        if abs(taken - release_s) <= RELEASE_NEAR_S:
             break
         stretch *= max(taken, 0.004) / max(release_s, 0.008)
     closing = np.zeros(len(level))
@@ -498,11 +543,11 @@ def _falling(line: Array) -> Array:
     return np.asarray(0.5 * (np.minimum.accumulate(line) + np.maximum.accumulate(line[::-1])[::-1]))
 
 
+def _body(total: Array) -> float:
+    """Power mean of a level [T] where it is within 20 dB of its highest, dB."""
+    return 10.0 * math.log10(float(np.exp(total[total >= total.max() - BODY_DB] * _NEPER).mean()))
+
+
 def _total(level: Array, noise: Array) -> Array:
-    """Level of partials and noise together, dB; [T]."""
-    return np.asarray(10.0 * np.log10(_power(level, noise)))
-
-
-def _power(level: Array, noise: Array) -> Array:
-    """Mean square of partials and noise together; [T]. Much of a render's time goes by here: exp is quicker than **."""
-    return np.asarray(np.exp(level * _NEPER) + np.exp(noise * _NEPER).sum(1))
+    """Level of partials and noise together, dB; [T]. Much of a render's time goes by here: exp is quicker than **."""
+    return np.asarray(10.0 * np.log10(np.exp(level * _NEPER) + np.exp(noise * _NEPER).sum(1)))

@@ -61,6 +61,9 @@ NOISE_LIFE_BANDS = np.array([1, 5, 9, 13, 18, 23, 28, 33, 37])
 LIFE_CHANNELS = 2 + len(KNOTS) + len(NOISE_LIFE_BANDS)
 """Common level, pitch, knots of the partials, noise."""
 
+DYING_OVER_DB = 8.0
+"""Over so much of a fall partials that die away come apart from one another."""
+
 SLOW_LIFE = 4
 """Bands of modulation below this one (8 Hz) have no room in a short note: its pitch would wander and not come back."""
 
@@ -68,7 +71,7 @@ DRIFT_S = 2.0
 """A timbre drifts slower than 1 Hz, the slowest band: in full in notes as long as this, in shorter ones by less."""
 
 _TARGETS = ("level", "gain", "pitch")
-_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "contrast")
+_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "contrast", "dying_db")
 _LEVEL_STEP_DB = 6.0
 _TAUGHT_LEVELS_DB = -50.0, -8.0
 """Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
@@ -159,6 +162,7 @@ class SynthesisGenerator:
             noise bands]. None: nothing.
         contrast: how many times as far a partial stands out from those beside it as in the mean, which is smoother
             than any one note; [instruments, knots]. None: 1.
+        dying_db: partials die away each at its own pace: sd of where they come to re each other; [instruments].
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
 
@@ -167,7 +171,7 @@ class SynthesisGenerator:
     def __init__(
         self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...], *,
         brightness_line: Array | None = None, noise_shift_db: Array | None = None, scoop_cents: Array | None = None,
-        timbre_db: Array | None = None, contrast: Array | None = None,
+        timbre_db: Array | None = None, contrast: Array | None = None, dying_db: Array | None = None,
     ) -> None:
         self.network = network.eval()
         missing = LIFE_CHANNELS - np.shape(life_rms)[2]
@@ -179,6 +183,7 @@ class SynthesisGenerator:
         self.noise_shift_db = still if noise_shift_db is None else np.asarray(noise_shift_db, np.float32)
         steady = np.zeros(len(INSTRUMENTS), np.float32)
         self.scoop_cents = steady if scoop_cents is None else np.asarray(scoop_cents, np.float32)
+        self.dying_db = steady if dying_db is None else np.asarray(dying_db, np.float32)
         self.timbre_db = None if timbre_db is None else np.asarray(timbre_db, np.float32)
         self.contrast = None if contrast is None else np.asarray(contrast, np.float32)
 
@@ -278,6 +283,10 @@ class SynthesisGenerator:
         level, knots, noise = self._alive(instrument, place, span, output, life)
         level, knots, noise = self._conformed(instrument, place, span, level, knots, noise)
         begin, end = span.begin, span.end
+        if not place.planned.leads and self.dying_db[INSTRUMENT_IDS[instrument]]:
+            fallen = float(self.dying_db[INSTRUMENT_IDS[instrument]]) * _come_apart(level, noise, begin, end)
+            pace = temperature * np.clip(keyed_generator(seed, note.id, "dying").standard_normal(len(KNOTS)), -2.0, 2.0)
+            knots = knots + pace * fallen[:, None]
         if drawn["level"] is not None:
             shift = conformance.level_shift(level, noise, begin, end, *drawn["level"], attacks=not place.planned.joined)
             # the level moves as drawn; partials and noise move against it as the network knows
@@ -412,6 +421,13 @@ class SynthesisGenerator:
         if self.contrast is not None:
             mean[:, 2 : 2 + len(KNOTS)] += relief(mean[:, 2 : 2 + len(KNOTS)]) * (self.contrast[instrument] - 1.0)
         return mean
+
+
+def _come_apart(level: Array, noise: Array, begin: int, end: int) -> Array:
+    """How far partials have come apart after the offset, from 0 to 1; [T]."""
+    fall = np.maximum(conformance.body_level(level, noise, begin, end) - level, 0.0)
+    fall[:end] = 0.0
+    return np.asarray(1.0 - np.exp(-fall / DYING_OVER_DB))
 
 
 def _centred(wander: Array, swing: Array, begin: int, end: int, vibrates: bool) -> Array:

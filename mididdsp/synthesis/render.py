@@ -29,12 +29,13 @@ from mididdsp.units import FRAME_RATE, SILENCE_DB
 RAMP_S = 0.0015
 """Fade of a start or end that is not silent by itself: short beside any attack, long beside a click."""
 
-PHASE_SPREAD, PHASE_SPREAD_A_PARTIAL = 0.8, 0.05
-"""Standard deviation of the partials' phases, rad, and by how much it grows from one partial to the next.
+PHASE_SPREAD = 0.1
+"""Standard deviation of the partials' phases, rad; times 0 for the first partial, 1 for the second and so on.
 
 Partials in phase are one pulse a period: a buzz that no measure of spectra tells. In recordings body, microphone and
 room have spread them. Inside a period the envelope of the octave from 4 to 8 kHz rises 5 to 7 dB over its mean (97th
-percentile), as noise's does; in phase it rises 10 to 11. Low partials, of brass above all, keep some of their pulse.
+percentile), as noise's does; in phase it rises 10 to 11. Low partials keep some of their pulse, as those of brass do:
+with all of them spread, trackers of pitch now and then heard another octave.
 """
 
 RenderPart = Literal["harmonic", "noise"]
@@ -53,9 +54,8 @@ def start_phases(name: str, partials: int, seed: int) -> NDArray[np.float64]:
 
     Source: Plomp and Steeneken 1969, "Effect of phase on the timbre of complex tones".
     """
-    spread = PHASE_SPREAD + PHASE_SPREAD_A_PARTIAL * np.arange(partials)
-    spread[:1] = 0.0
-    return np.asarray(spread * keyed_generator(seed, name, "phases").standard_normal(partials))
+    drawn = keyed_generator(seed, name, "phases").standard_normal(partials)
+    return np.asarray(PHASE_SPREAD * np.arange(partials) * drawn)
 
 
 def render_segment(

@@ -23,7 +23,7 @@ from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.training.balance import noise_shift
 from mididdsp.training.colours import filled_in, taught_semitones
-from mididdsp.training.life import calibrate_life, estimate_life, estimate_scoop, slowed
+from mididdsp.training.life import calibrate_life, estimate_dying, estimate_life, estimate_scoop, slowed
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
 from mididdsp.training.prepared_notes import Batches, prepare_note
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
@@ -98,6 +98,7 @@ def run(config: Mapping[str, Any]) -> Path:
                                    with_partials=not config["keep_life"])
         single = [note for note in prepared["train"] if _alone(note.note)]
         generator = slowed(generator, [note.note for note in single])
+        generator = generator.changed(dying_db=estimate_dying(network, single, generator.life_rms))
         generator = generator.changed(noise_shift_db=noise_shift(generator, single))
     tensors, model = generator.to_checkpoint()
     minutes = {

@@ -502,3 +502,19 @@ def test_notes_come_to_their_pitch_in_their_own_way() -> None:
         # Sixty draws tell a spread to a tenth; the note's centre, which stays, takes a little of it back.
         assert off[:, :4].std() == pytest.approx(spread, rel=0.25)
         assert abs(off[:, 60:]).max() <= 0.1 * spread
+
+
+def test_partials_die_away_each_at_its_own_pace() -> None:
+    """A network whose partials fall together: at temperature 1 they come apart after the offset, and only there."""
+    made = generator(life=0.05).changed(dying_db=np.full(len(INSTRUMENTS), 5.0))
+    still, = play(made, plan(note(duration=1.0)), temperature=0.0)
+    alive, = play(made, plan(note(duration=1.0)), temperature=1.0)
+    count = min(still.frames, alive.frames)
+    apart = np.log2(alive.harmonics[:count, :6] / still.harmonics[:count, :6]) * 20 * np.log10(2)
+    offset = round((1.0 + 0.5 - still.start_s) * FRAME_RATE)
+    own = apart - apart[offset - 50 : offset].mean(0)
+    dying = alive.amplitude_db[:count] < alive.amplitude_db[offset - 50 : offset].mean() - 15.0
+    dying[:offset] = False
+    assert dying.sum() > 5
+    assert own[dying].std(1).mean() > 2.0 * own[offset - 50 : offset].std(1).mean()
+    assert own[dying].std(1).mean() > 1.5  # six draws of an sd of 4.2 dB at 15 dB down

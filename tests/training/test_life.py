@@ -16,7 +16,7 @@ from mididdsp.synthesis.frame_network import FrameNetwork, SynthesisConfig
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
-from mididdsp.training.life import SLOW, VIBRATO_BAND, calibrate_life, estimate_scoop, slowed
+from mididdsp.training.life import SLOW, VIBRATO_BAND, calibrate_life, estimate_dying, estimate_scoop, slowed
 from mididdsp.training.prepared_notes import prepare_note
 from mididdsp.training.synthesis import made_up_notes
 from mididdsp.units import FRAME_RATE
@@ -131,3 +131,28 @@ def test_slow_life_is_held_to_what_long_notes_show(wave_db: float, least: float,
     np.testing.assert_array_equal(np.delete(found[:, INSTRUMENT, PARTIALS], SLOW - 1, axis=-1), 2.0)
     brass = next(at for at, one in enumerate(INSTRUMENTS.values()) if one.family == "brass")
     np.testing.assert_array_equal(found[:, brass, PARTIALS], 2.0)  # no note of that family tells
+
+
+@pytest.mark.parametrize(("apart_db", "count", "expected"), [(4.0, 9, 4.0), (0.0, 9, 0.0), (4.0, 7, 0.0)])
+def test_how_partials_come_apart_as_they_die_is_learned(apart_db: float, count: int, expected: float) -> None:
+    """Every second partial of the notes falls otherwise; the mean knows nothing of it; seven notes tell nothing."""
+    notes = []
+    for at, note in enumerate(made_up_notes(16 * count, 0)[::16]):
+        frames, onset, offset = 400, 8, 300
+        fall = np.maximum(np.arange(frames) - offset, 0.0)
+        apart = apart_db * (-1.0) ** np.arange(len(KNOTS)) * np.minimum(fall / 20.0, 1.0)[:, None]
+        level = -26.0 - 0.4 * fall
+        told = {"f0_cents": np.zeros(frames), "partial_db": level, "level_db": level,
+                "knots_db": level[:, None] + apart, "known": np.ones((frames, len(KNOTS)), bool),
+                "noise_db": level[:, None] - np.full(40, 45.0)}
+        facts = {**note.facts, "item": f"{at}", "pitch": 50.0, "onset": onset, "offset": offset,
+                 "seconds": (offset - onset) / FRAME_RATE}
+        notes.append(prepare_note(replace(note, facts=facts, frames=told)))
+    network = generator(0.0).network
+    with torch.no_grad():
+        for values in network.parameters():
+            values.zero_()
+    found = estimate_dying(network, notes, np.zeros((2, 16, 2 + len(KNOTS), MODULATION_BANDS)))
+    # where it is read, 20 dB down, nine tenths of the way are gone
+    assert found[INSTRUMENT] == pytest.approx(expected / 0.918, abs=0.1)
+    assert not found[1:].any()
