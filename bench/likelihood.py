@@ -12,6 +12,7 @@ fitted to: mean log density in nats of each attribute by itself, in its physical
   (``teacher_expression.npz``) by a regression on pitch, length and both neighbours, quadratic, for each instrument;
   offset, slope and width are fitted for each instrument to the training notes, so that only what it knows counts.
 
+The generator's is that of its Gaussian, and of how its draws are bent where they are (``mididdsp.expression.bends``).
 All three are fitted to the training split of the same source, on the scale on which the generator has its Gaussian, and
 their width is drawn to the pooled one where an instrument has few notes. The generator must be better than each.
 """
@@ -88,8 +89,13 @@ def densities(network: Any, held: Any, train: Notes, notes: Notes, teacher: Teac
     """
     import torch
 
+    from mididdsp.expression.generator import surrounded
+
+    context, instrument = torch.from_numpy(held.context), torch.from_numpy(held.instrument)
     with torch.inference_mode():
-        mean, factor, logit = network(torch.from_numpy(held.context), torch.from_numpy(held.instrument))
+        mean, factor, logit = network(context, instrument)
+        evened, gain = network.lines.evened(instrument, surrounded(context), mean.double(), factor.double(),
+                                            torch.from_numpy(notes.values))
     mean, variance = mean.double().numpy(), (factor.double() ** 2).sum(-1).numpy()
     says = {side: {} if teacher is None else teacher.says(side_notes)
             for side, side_notes in (("train", train), ("held", notes))}
@@ -101,7 +107,8 @@ def densities(network: Any, held: Any, train: Notes, notes: Notes, teacher: Teac
         values = notes.values[rows, index]
         shift = float(jacobian(name, values).mean())
         spread = variance[rows, index]
-        ours = -0.5 * ((values - mean[rows, index]) ** 2 / spread + np.log(2 * np.pi * spread))
+        ours = gain.numpy()[rows, index] - 0.5 * (
+            (evened.numpy()[rows, index] - mean[rows, index]) ** 2 / spread + np.log(2 * np.pi * spread))
         item: dict[str, float] = {"notes": float(rows.sum()), "ours": float(ours.mean()) + shift}
         sides: dict[str, tuple[Array, Array]] = {
             "instrument": (np.zeros((len(train.pitch), 0)), np.zeros((len(notes.pitch), 0))),

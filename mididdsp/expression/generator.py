@@ -76,6 +76,11 @@ SPREAD_WITH_VELOCITY = {
 differ from take to take, and from session to session, by more than a player does. Where a note is loudest is drawn in
 full: few notes are loudest in the middle, and a mean of early and late is a hump that hardly any note has."""
 
+SPREAD_ALONE = {"tuning_cents": 0.25, "brightness": 0.1}
+"""Share that is drawn where there are no neighbours and a velocity says how loud the note is. A note by itself has
+nobody to be in tune with but its written pitch: how far notes lie from it was measured in melodies. How bright it is,
+its dynamic says."""
+
 SPREAD_IN_COMPANY = {"attack_s": 0.3, "fluctuation_db": 0.3, "peak_position": 0.3, "level_db": 0.4}
 """Share that is drawn where there are neighbours: inside a phrase players are alike from note to note."""
 
@@ -281,7 +286,9 @@ class ExpressionNetwork(nn.Module):
     [instruments, velocities, lengths], on the model's scale, are added to the mean level, so that the dynamics
     stand as far apart as players put them. ``company`` [without and with velocity, without and with marks,
     instruments, ``COMPANY_ATTRIBUTES``, pitches] is added to the mean of notes among others: what the network
-    leaves over of each semitone there. The vibrato's own means are those of ``lines`` where these are fitted.
+    leaves over of each semitone there. ``levelled`` [instruments, semitones] is added to the mean level, so that
+    what a semitone has of its own by a take or two is not heard as a wolf note. The vibrato's own means are those of
+    ``lines`` where these are fitted.
     """
 
     def __init__(self, config: ExpressionConfig) -> None:
@@ -307,11 +314,13 @@ class ExpressionNetwork(nn.Module):
         self.register_buffer("company", torch.zeros(
             2, 2, len(INSTRUMENTS), len(COMPANY_ATTRIBUTES), len(SURFACE_PITCHES)))
         self.company: Tensor
+        self.register_buffer("levelled", torch.zeros(len(INSTRUMENTS), _SEMITONES))
+        self.levelled: Tensor
         self.register_buffer("phrased", torch.zeros(len(INSTRUMENTS), 2))
         self.phrased: Tensor
         self.register_buffer("dullest", torch.full((len(INSTRUMENTS), len(VELOCITY_MARKS)), NO_FLOOR))
         self.dullest: Tensor
-        self.lines = VibratoLines(VIBRATO_FEATURES)
+        self.lines = VibratoLines(VIBRATO_FEATURES, VIBRATO_PLAIN)
         widths = [CONTEXT_FEATURES + config.embedding] + [config.width] * config.layers
         self.body = nn.Sequential(*[module for a, b in zip(widths, widths[1:])
                                     for module in (nn.Linear(a, b), nn.SiLU(), nn.Dropout(config.dropout))])
@@ -339,6 +348,7 @@ class ExpressionNetwork(nn.Module):
         mean = (mean * (1.0 - plain)).index_add(1, torch.tensor(columns, device=mean.device), table)
         level = torch.tensor([_INDEX["level_db"]], device=mean.device)
         mean = mean.index_add(1, level, self._rung(context, instrument))
+        mean = mean.index_add(1, level, self._straight(self.levelled.reshape(-1, 1), context, instrument))
         among = company.to(context.dtype).unsqueeze(-1)
         semitones = torch.tensor([_INDEX[name] for name in COMPANY_ATTRIBUTES], device=mean.device)
         mean = mean.index_add(1, semitones, among * self._of_semitones(context, instrument))
@@ -363,15 +373,26 @@ class ExpressionNetwork(nn.Module):
         without = {f"lines.{name}": torch.zeros_like(value) for name, value in self.lines.state_dict().items()}
         company = tensors.get("company", torch.zeros_like(self.company)).expand_as(self.company)
         self.load_state_dict({**without, "phrased": torch.zeros_like(self.phrased),
+                              "levelled": torch.zeros_like(self.levelled),
                               "dullest": torch.full_like(self.dullest, NO_FLOOR), **tensors, "company": company})
+
+    @torch.no_grad()
+    def own_levels(self) -> NDArray[np.float64]:
+        """What semitones have of their own level, on the model's scale; [instruments, semitones]."""
+        level = self.colour.weight.detach() @ self.tint.weight.detach()[_INDEX["level_db"]]
+        return np.asarray(level.double().cpu().numpy().reshape(len(INSTRUMENTS), _SEMITONES))
 
     def _colour(self, context: Tensor, instrument: Tensor) -> Tensor:
         """``colour`` at the notes, straight between semitones; [N, channels]."""
+        return self._straight(self.colour.weight, context, instrument)
+
+    def _straight(self, table: Tensor, context: Tensor, instrument: Tensor) -> Tensor:
+        """A table of a row a semitone of each instrument at the notes, straight between semitones; [N, channels]."""
         pitch = (context[:, 0] * 20.0 + 60.0).clamp(0.0, _SEMITONES - 1.001)
         below = pitch.floor()
         part = (pitch - below).unsqueeze(-1)
         row = instrument * _SEMITONES + below.long()
-        return torch.as_tensor((1.0 - part) * self.colour(row) + part * self.colour(row + 1))
+        return torch.as_tensor((1.0 - part) * table[row] + part * table[row + 1])
 
     def _of_semitones(self, context: Tensor, instrument: Tensor) -> Tensor:
         """``company`` at the notes, straight between semitones; [N, COMPANY_ATTRIBUTES]."""
@@ -479,13 +500,13 @@ class ExpressionGenerator:
         planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
         result = {}
         for note_id, item in planned.items():
-            mean, factor, chance = self._distribution(plan.part.instrument, item, planned)
+            outlook = self._outlook(plan.part.instrument, item, planned)
             after = planned.get(item.following or "")
             gap = None if after is None else after.note.onset - item.note.offset
             mood = self._mood(note_id, planned, seed)
             if not _decided(given.get(note_id, {})):
                 mood = self._in_company(mood, note_id, plan.part.instrument, planned, given, seed)
-            result[note_id] = _draw(item, gap, mean, factor, chance, mood,
+            result[note_id] = _draw(item, gap, outlook, mood,
                                     keyed_generator(seed, note_id, "expression").random(), temperature,
                                     given.get(note_id, {}))
         return result
@@ -493,13 +514,11 @@ class ExpressionGenerator:
     def chances(self, plan: PartPlan) -> dict[str, float]:
         """The chance that each note of a part has a vibrato, by id; of notes shorter than 0.2 s it is not used."""
         planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
-        return {note_id: self._distribution(plan.part.instrument, item, planned)[2]
+        return {note_id: self._outlook(plan.part.instrument, item, planned).chance
                 for note_id, item in planned.items()}
 
     @torch.inference_mode()
-    def _distribution(
-        self, instrument: str, item: PlannedNote, planned: Mapping[str, PlannedNote]
-    ) -> tuple[Array, Array, float]:
+    def _outlook(self, instrument: str, item: PlannedNote, planned: Mapping[str, PlannedNote]) -> _Outlook:
         note = item.note
         neighbours = [*_line(item, planned, "previous"), *_line(item, planned, "following")]
         features = context_features(note.pitch, note.duration, note.velocity, note.articulations, item.joined,
@@ -509,8 +528,10 @@ class ExpressionGenerator:
         context = torch.from_numpy(features.astype(np.float32)[None]).to(device)
         number = torch.tensor([list(INSTRUMENTS).index(instrument)], device=device)
         mean, factor, logit = self.network(context, number)
-        mean, factor, logit = self.network.lines.asked(number, surrounded(context), mean, factor, logit)
-        return (mean[0].double().cpu().numpy(), factor[0].double().cpu().numpy(), float(torch.sigmoid(logit[0])))
+        among = surrounded(context)
+        mean, factor, logit = self.network.lines.asked(number, among, mean, factor, logit)
+        return _Outlook(mean=mean[0].double().cpu().numpy(), factor=factor[0].double().cpu().numpy(),
+                        chance=float(torch.sigmoid(logit[0])), lines=self.network.lines, number=number, among=among)
 
     def _mood(self, note_id: str, planned: Mapping[str, PlannedNote], seed: int) -> Array:
         """Standard normal draws, correlated with those of the neighbours; [A]."""
@@ -546,9 +567,39 @@ class ExpressionGenerator:
                                                correlation[np.abs(away)])[:, None]
         for weight, place in zip(gain, places):
             name = str(names[place + REACH])
-            mean, factor, _ = self._distribution(instrument, planned[name], planned)
-            mood = mood + weight * (_residual(given[name], mean, factor) - self._mood(name, planned, seed))
+            outlook = self._outlook(instrument, planned[name], planned)
+            mood = mood + weight * (_residual(given[name], outlook) - self._mood(name, planned, seed))
         return mood
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Outlook:
+    """How a note may be played.
+
+    Attributes:
+        mean, factor: of the joint Gaussian on the model's scale, from which is drawn; [A], [A, A].
+        chance: of a vibrato.
+        lines, number, among: by which draws are bent to what is played; of the instrument and the note; [1], [1].
+    """
+
+    mean: Array
+    factor: Array
+    chance: float
+    lines: VibratoLines
+    number: Tensor
+    among: Tensor
+
+    def played(self, drawn: Array) -> Array:
+        """Values on the model's scale of those drawn from the Gaussian; [A]."""
+        return self.lines.played(*self._of(drawn))[0].numpy()
+
+    def drawn(self, values: Array) -> Array:
+        """What is drawn from the Gaussian for these values to be played; [A]."""
+        return self.lines.evened(*self._of(values))[0][0].numpy()
+
+    def _of(self, values: Array) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        mean, factor, row = (torch.from_numpy(np.asarray(array))[None] for array in (self.mean, self.factor, values))
+        return self.number, self.among, mean, factor, row
 
 
 def _around(note_id: str, planned: Mapping[str, PlannedNote]) -> list[str | None]:
@@ -567,16 +618,17 @@ def _decided(given: Mapping[str, float | None]) -> bool:
     return all(name in given for name in ATTRIBUTES if name not in ("length_ratio", "glide_s"))
 
 
-def _residual(given: Mapping[str, float | None], mean: Array, factor: Array) -> Array:
+def _residual(given: Mapping[str, float | None], outlook: _Outlook) -> Array:
     """The standard normal draws that would have given a note its expression, at most 2.5; what is not defined counts
     as the mean; [A]."""
-    deviation = np.zeros(_COUNT)
+    values, told = outlook.mean.copy(), np.zeros(_COUNT, bool)
     for index, name in enumerate(ATTRIBUTES):
         value = given.get(name)
         still = name in VIBRATO_ATTRIBUTES and not given.get("vibrato_cents")
         if value is not None and not still and name != "length_ratio":  # the length is not drawn from the joint
-            deviation[index] = np.clip(SCALES[name].forward(value), -4.0, 4.0) - mean[index]
-    return np.asarray(np.clip(np.linalg.solve(factor, deviation), -2.5, 2.5))
+            values[index], told[index] = np.clip(SCALES[name].forward(value), -4.0, 4.0), True
+    deviation = np.where(told, outlook.drawn(values) - outlook.mean, 0.0)
+    return np.asarray(np.clip(np.linalg.solve(outlook.factor, deviation), -2.5, 2.5))
 
 
 def _line(item: PlannedNote, planned: Mapping[str, PlannedNote], direction: str) -> list[Neighbour | None]:
@@ -600,10 +652,10 @@ def _line(item: PlannedNote, planned: Mapping[str, PlannedNote], direction: str)
 
 
 def _draw(
-    item: PlannedNote, gap: float | None, mean: Array, factor: Array, chance: float, mood: Array, coin: float,
-    temperature: float,
+    item: PlannedNote, gap: float | None, outlook: _Outlook, mood: Array, coin: float, temperature: float,
     given: Mapping[str, float | None],
 ) -> NoteExpression:
+    mean, factor, chance = outlook.mean, outlook.factor, outlook.chance
     values: dict[str, float | None] = dict(given)
     if given.get("vibrato_cents") is not None:
         vibrates = bool(given["vibrato_cents"])
@@ -630,25 +682,30 @@ def _draw(
         # recorded range (the clip of the training set) says no more than its edge
         conditioned = [index for index in decided if ATTRIBUTES[index] in given and ATTRIBUTES[index] not in APART
                        and (vibrates or ATTRIBUTES[index] not in VIBRATO_ATTRIBUTES)]
-        target = np.clip([SCALES[ATTRIBUTES[index]].forward(float(values[ATTRIBUTES[index]] or 0.0))
-                          for index in conditioned], -4.0, 4.0)
+        target = mean.copy()
+        target[conditioned] = np.clip([SCALES[ATTRIBUTES[index]].forward(float(values[ATTRIBUTES[index]] or 0.0))
+                                       for index in conditioned], -4.0, 4.0)
         centre = mean[open_]
         spread = covariance[np.ix_(open_, open_)]
         if conditioned:
             gain = np.linalg.solve(covariance[np.ix_(conditioned, conditioned)],
                                    covariance[np.ix_(conditioned, open_)]).T
-            centre = centre + gain @ (target - mean[conditioned])
+            centre = centre + gain @ (outlook.drawn(target) - mean)[conditioned]
             spread = spread - gain @ covariance[np.ix_(conditioned, open_)]
         lower = np.linalg.cholesky(spread + 1e-9 * np.eye(len(open_)))
         # extremes beyond 2.5 sigma are measuring errors as often as playing
         spread_out = np.clip(mood[open_], -2.5, 2.5)
         shares = [SPREAD_WITH_VELOCITY] if item.note.velocity is not None else []
-        if item.previous is not None or item.following is not None:
+        alone = item.previous is None and item.following is None
+        if not alone:
             shares.append(SPREAD_IN_COMPANY)
+        elif shares:
+            shares.append(SPREAD_ALONE)
         # of what comes out, not of what goes in: how attributes vary together must not narrow those drawn in full
         part = np.array([min([share.get(ATTRIBUTES[index], 1.0) for share in shares], default=1.0) for index in open_])
-        drawn = centre + temperature * part * (lower @ spread_out)
-        for index, value in zip(open_, drawn):
+        drawn = mean.copy()
+        drawn[open_] = centre + temperature * part * (lower @ spread_out)
+        for index, value in zip(open_, outlook.played(drawn)[open_]):
             name = ATTRIBUTES[index]
             low, high, _ = ATTRIBUTE_RANGES[name]
             values[name] = float(np.clip(SCALES[name].backward(float(value)), low, high))

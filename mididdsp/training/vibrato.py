@@ -3,8 +3,9 @@
 What is found in a note is not what it was asked for: a vibrato grows and ends, slow movement of the pitch draws the
 rate down, what is small or late is not found at all, and now and then something is found that nobody played. The
 published figures were found in the sound of players, so what is generated is looked at in the same way: made-up lines
-over the whole range of an instrument are played, every note of them with a vibrato, and the means asked for are moved
-until the medians of what is found are those of the players; the chance likewise, by what was found and what was missed.
+over the whole range of an instrument are played, once without any vibrato, to know what is found all the same, and
+then every note with one. The means asked for are moved until the medians of what is found are those of the players, the
+one and the other in the shares in which they will be heard; the chance likewise, by what was found and what was missed.
 
 Source: the definitions are those of the published figures (``figures/playing.md``).
 """
@@ -75,19 +76,17 @@ _WAVES = np.exp(-2j * np.pi * np.outer(np.arange(int(VIBRATO_WINDOW_S * FRAME_RA
 _FEWEST = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Found:
     """What is found in notes of one instrument.
 
     Attributes:
         share: of notes in which a vibrato is found.
-        medians: over those, in the order of ``LINED``; None where fewer than eight tell.
-        spans: from 10 to 90 % of them; likewise.
+        values: of those, in the order of ``LINED``, in their units; [found, LINED].
     """
 
     share: float
-    medians: tuple[float, ...] | None
-    spans: tuple[float, ...] | None
+    values: Array
 
 
 def published_vibrato(cents: Array) -> tuple[float, float, float] | None:
@@ -188,11 +187,25 @@ def found_in(
     shifted = ExpressionGenerator(network)
     read = [published_vibrato(cents) for plan in plans
             for cents in contours(synthesis, plan, shifted.express(plan, seed=0))]
-    there = np.array([item for item in read if item is not None])
-    if len(there) < _FEWEST:
-        return Found(share=len(there) / len(read), medians=None, spans=None)
-    low, middle, high = np.percentile(there, (10, 50, 90), axis=0)
-    return Found(share=len(there) / len(read), medians=tuple(middle.tolist()), spans=tuple((high - low).tolist()))
+    there = [item for item in read if item is not None]
+    return Found(share=len(there) / len(read), values=np.array(there, np.float64).reshape(-1, len(LINED)))
+
+
+def percentiles(played: Found, still: Found, chance: float, shares: Sequence[float]) -> Array:
+    """Values below which shares lie of what is found where a vibrato is played by a chance; [shares, LINED].
+
+    Args:
+        played, still: found in the same notes with a vibrato and without; something in one of them.
+        chance: that a note has one, 0 to 1.
+        shares: 0 to 1.
+    """
+    values = np.concatenate([played.values, still.values])
+    weights = np.repeat([chance, 1.0 - chance], [len(played.values), len(still.values)])
+    result = np.zeros((len(shares), values.shape[1]))
+    for column, order in enumerate(np.argsort(values, axis=0).T):
+        below = np.cumsum(weights[order]) - 0.5 * weights[order]
+        result[:, column] = np.interp(np.array(shares) * weights.sum(), below, values[order, column])
+    return result
 
 
 def calibrate_vibrato(
@@ -229,24 +242,26 @@ def calibrate_vibrato(
         shift[CHANCE] = SURE
         stretch = stretches[row]
         wanted = [target.get(TARGETS[attribute]) for attribute in LINED]
+        still = found_in(plain, synthesis, plans, np.array([-SURE, *[0.0] * len(LINED)]), stretch)
         for _ in range(rounds if None not in wanted else 0):
             found = found_in(plain, synthesis, plans, shift, stretch)
-            if found.medians is None or found.spans is None:
+            if len(found.values) < _FEWEST:
                 break
-            for column, (attribute, span) in enumerate(zip(LINED, found.spans)):
+            # what is found where nothing was played is heard among the rest
+            chance = float(np.clip((share - still.share) / max(found.share - still.share, 1e-3), 0.05, 1.0))
+            low, middle, high = percentiles(found, still, chance, (0.1, 0.5, 0.9))
+            for column, (attribute, span) in enumerate(zip(LINED, high - low)):
                 if attribute in SPANS.get(name, {}):
                     wider = (1.0 + stretch[column]) * SPANS[name][attribute] / max(span, 1e-3) - 1.0
                     stretch[column] = float(np.clip(wider, -LARGEST_STRETCH, LARGEST_STRETCH))
-            for column, (attribute, sought, median) in enumerate(zip(LINED, wanted, found.medians), CHANCE + 1):
+            for column, (attribute, sought, median) in enumerate(zip(LINED, wanted, middle), CHANCE + 1):
                 step = SCALES[attribute].forward(float(sought or 0.0)) - SCALES[attribute].forward(max(median, 0.01))
                 most = LARGEST_SHIFT[attribute]
                 shift[column] = float(np.clip(KEPT * (shift[column] + step), -most, most))
         hits = found_in(plain, synthesis, plans, shift, stretch).share
-        shift[CHANCE] = -SURE
-        alarms = found_in(plain, synthesis, plans[: max(1, lines // 2)], shift, stretch).share
         if None in wanted:
             share = min(share, AS_GOOD_AS_NONE)
-        shift[CHANCE] = chance_shift(_logits(plain, plans), share, hits, alarms)
+        shift[CHANCE] = chance_shift(_logits(plain, plans), share, hits, still.share)
         shifts[row] = shift
     return {"shifts": torch.from_numpy(shifts).float(), "stretches": torch.from_numpy(stretches).float()}
 

@@ -18,13 +18,14 @@ from mididdsp.data.expression_set import (
     SHAPE_SHARE,
     SINGLE_NOTE_ATTRIBUTES,
     Examples,
+    faded,
     figure_examples,
     lone_vibrato_examples,
     phrase_examples,
     single_note_examples,
     violin_examples,
 )
-from mididdsp.data.notes_dataset import load_notes
+from mididdsp.data.notes_dataset import TrainingNote, load_notes
 from mididdsp.data.violinists import COLUMNS
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
@@ -65,6 +66,24 @@ def check(examples: Examples) -> None:
     assert set(np.unique(examples.known)) <= {0.0, 1.0}
     assert set(np.unique(examples.vibrates[~np.isnan(examples.vibrates)])) <= {0.0, 1.0}
     assert ((examples.instrument >= 0) & (examples.instrument < len(INSTRUMENTS))).all()
+
+
+def test_what_an_editor_faded_tells_no_release(dataset: Path) -> None:
+    note = load_notes(dataset, "train")[0]
+    body = float(note.facts["expression"]["level_db"])
+
+    def ending(decay_db_a_frame: float, cut: int) -> TrainingNote:
+        """100 frames of held sound, then a decay, the last twelve frames of it faded to silence."""
+        level = body - decay_db_a_frame * np.clip(np.arange(cut) - 100, 0, None)
+        level[-12:] = np.linspace(level[-12], body - 90.0, 12)
+        return replace(note, frames={**note.frames, "level_db": np.concatenate([level, np.full(20, body - 120.0)])},
+                       facts={**note.facts, "unfinished": False})
+
+    assert faded(ending(0.25, 150))  # 12 dB down when the fade begins
+    assert not faded(ending(0.5, 180))  # 40 dB down
+    told = [single_note_examples([one], copies=1, seed=0).known[0, ATTRIBUTES.index("release_s")]
+            for one in (ending(0.25, 150), ending(0.5, 180))]
+    assert told == [0.0, 1.0]
 
 
 def test_single_notes(dataset: Path) -> None:

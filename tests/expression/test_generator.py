@@ -29,7 +29,9 @@ from mididdsp.expression.generator import (
     RELEASE_UNDER_S,
     SCALES,
     SHORTEST_VIBRATO_S,
+    SPREAD_ALONE,
     SPREAD_IN_COMPANY,
+    SPREAD_WITH_VELOCITY,
     SURFACE_ATTRIBUTES,
     TOUCHING_S,
     ExpressionConfig,
@@ -74,7 +76,7 @@ def melody(count: int = 12, **changes: Any) -> PartPlan:
 
 def mean_of(made: ExpressionGenerator, plan: PartPlan, note_id: str) -> dict[str, float]:
     planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
-    mean, _, _ = made._distribution(plan.part.instrument, planned[note_id], planned)
+    mean = made._outlook(plan.part.instrument, planned[note_id], planned).mean
     return {name: SCALES[name].backward(float(value)) for name, value in zip(ATTRIBUTES, mean)}
 
 
@@ -180,13 +182,44 @@ def test_what_is_narrowed_does_not_narrow_what_varies_with_it() -> None:
         level, tuning = ATTRIBUTES.index("level_db"), ATTRIBUTES.index("tuning_cents")
         made.network.factor.bias[(rows == tuning) & (columns == level)] = 2.0
     planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
-    _, factor, _ = made._distribution("flute", planned["n8"], planned)
+    factor = made._outlook("flute", planned["n8"], planned).factor
     drawn, means = (made.express(plan, seed=4, temperature=temperature) for temperature in (1.0, 0.0))
     for name, share in (("tuning_cents", 1.0), ("level_db", SPREAD_IN_COMPANY["level_db"])):
         spread = np.std([getattr(drawn[key], name) - getattr(means[key], name) for key in drawn])
         wanted = share * SCALES[name].spread * np.linalg.norm(factor[ATTRIBUTES.index(name)])
         # 600 correlated notes: a standard error of 6 %; draws beyond 2.5 sigma are clipped
         assert spread == pytest.approx(wanted, rel=0.2), name
+
+
+def test_a_note_by_itself_is_in_tune_and_as_bright_as_its_dynamic() -> None:
+    made = generator()
+    alone = plan_part(Part(name="p", instrument="flute", notes=(
+        Note(id="n", onset=0.0, duration=0.5, pitch=60.0, velocity=80),)))
+    outlook = made._outlook("flute", alone.chains[0].notes[0], {"n": alone.chains[0].notes[0]})
+    drawn = [made.express(alone, seed=seed)["n"] for seed in range(400)]
+    for name in ("tuning_cents", "level_db"):
+        share = SPREAD_ALONE.get(name, SPREAD_WITH_VELOCITY.get(name, 1.0))
+        wanted = share * SCALES[name].spread * np.linalg.norm(outlook.factor[ATTRIBUTES.index(name)])
+        # 400 draws: a standard error of 4 %; draws beyond 2.5 sigma are clipped
+        assert np.std([getattr(one, name) for one in drawn]) == pytest.approx(wanted, rel=0.15), name
+    untold = plan_part(Part(name="p", instrument="flute", notes=(
+        Note(id="n", onset=0.0, duration=0.5, pitch=60.0),)))
+    free = [made.express(untold, seed=seed)["n"].tuning_cents for seed in range(400)]
+    assert np.std(free) > 2.0 * np.std([one.tuning_cents for one in drawn])
+
+
+@torch.inference_mode()
+def test_semitones_are_levelled_straight_between() -> None:
+    made = generator().network
+    flute = torch.tensor([list(INSTRUMENTS).index("flute")] * 3)
+    context = torch.from_numpy(np.stack([context_features(pitch, 0.5, 80.0, (), False, False, [None] * (2 * REACH))
+                                         for pitch in (69.0, 69.5, 71.0)]).astype(np.float32))
+    before = made(context, flute)[0]
+    made.levelled[flute[0], 69] = -0.4
+    moved = made(context, flute)[0] - before
+    level = ATTRIBUTES.index("level_db")
+    assert moved[:, level].tolist() == pytest.approx([-0.4, -0.2, 0.0], abs=1e-5)
+    assert not moved[:, [index for index in range(COUNT) if index != level]].any()
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -213,7 +246,8 @@ def test_what_is_given_is_kept_exactly(temperature: float) -> None:
 def test_what_is_given_moves_the_rest_as_a_gaussian_does() -> None:
     made, plan = generator(vibrato=5.0), melody()
     planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
-    mean, factor, _ = made._distribution("flute", planned["n5"], planned)
+    outlook = made._outlook("flute", planned["n5"], planned)
+    mean, factor = outlook.mean, outlook.factor
     covariance = factor @ factor.T
     level, brightness = ATTRIBUTES.index("level_db"), ATTRIBUTES.index("brightness")
     given_level = SCALES["level_db"].backward(mean[level] + 1.0)

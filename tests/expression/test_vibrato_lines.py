@@ -7,13 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from mididdsp.expression.bends import KNOTS, bent
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
     REACH,
+    SCALES,
     ExpressionConfig,
     ExpressionGenerator,
     ExpressionNetwork,
     Neighbour,
+    _residual,
     context_features,
 )
 from mididdsp.expression.types import ATTRIBUTES
@@ -69,6 +72,42 @@ def test_lines_tell_mean_and_spread_and_leave_the_rest() -> None:
 
 
 @torch.inference_mode()
+def test_widths_hang_on_length_within_reach() -> None:
+    made, (context, instrument) = network(), notes()
+    made.lines.widths[:, 5] = 0.5
+    made.lines.slopes[1, 5, 1, 1] = -0.4  # of rates over the logarithm of the length, among others
+    length = float(context[1, 1])
+    _, factor, _ = made(context, instrument)
+    widths = factor.norm(dim=-1)[:, COLUMNS]
+    assert widths[0].tolist() == pytest.approx([0.5] * 3)
+    assert widths[1].tolist() == pytest.approx([0.5, 0.5 * np.exp(-0.4 * length), 0.5])
+    made.lines.slopes[1, 5, 1, 1] = -40.0
+    _, factor, _ = made(context, instrument)
+    assert float(factor.norm(dim=-1)[1, COLUMNS[1]]) == pytest.approx(0.5 * np.exp(-1.0))
+
+
+@torch.inference_mode()
+def test_bends_change_what_is_played_and_nothing_that_varies_with_it() -> None:
+    made, (context, instrument) = network(), notes()
+    made.lines.widths[:, 5] = torch.tensor([0.3, 0.6, 1.2])
+    made.lines.bends[1, 5, 0] = 0.3 * torch.tensor(KNOTS).tanh()  # wider in the middle
+    among = torch.tensor([False, True])
+    mean, factor, _ = made(context, instrument)
+    drawn = mean + torch.randn(2, len(ATTRIBUTES), generator=torch.Generator().manual_seed(0))
+    played = made.lines.played(instrument, among, mean, factor, drawn)
+    assert torch.equal(played[:, OTHERS], drawn[:, OTHERS])
+    assert torch.allclose(played[0], drawn[0], atol=1e-6)  # the bend is of notes among others
+    extent = COLUMNS[0]
+    away = (drawn - mean)[1, extent] / 0.3
+    assert float((played - mean)[1, extent]) == pytest.approx(
+        0.3 * float(bent(away, 0.3 * torch.tensor(KNOTS).tanh())), rel=1e-4)
+    again, gain = made.lines.evened(instrument, among, mean, factor, played)
+    assert torch.allclose(again, drawn, atol=1e-5)
+    assert gain[1, extent] != 0
+    assert not gain[:, OTHERS].any()
+
+
+@torch.inference_mode()
 def test_shifts_are_of_what_is_asked_for_among_others() -> None:
     made, (context, instrument) = network(), notes()
     mean, factor, logit = made(context, instrument)
@@ -102,6 +141,46 @@ def test_shifts_are_heard_in_what_is_expressed() -> None:
         assert after[name].level_db == pytest.approx(expression.level_db)
     made.network.lines.shifts[:, 0] = -30.0
     assert all(expression.vibrato_cents == 0.0 for expression in made.express(plan, seed=1).values())
+
+
+def test_what_is_given_moves_the_rest_by_its_quantile() -> None:
+    """An extent at the quantile of one standard deviation moves the level as a Gaussian one would, wherever it lies."""
+    plan = plan_part(Part(name="p", instrument="oboe", notes=tuple(
+        Note(id=str(index), onset=0.6 * index, duration=0.6, pitch=64.0) for index in range(3))))
+    made = ExpressionGenerator(network())
+    made.network.lines.widths[1] = 0.5
+    extent = SCALES["vibrato_cents"]
+
+    def level(given: float) -> float:
+        found = made.express(plan, seed=1, temperature=0.0, given={"1": {"vibrato_cents": given}})["1"].level_db
+        assert found is not None
+        return found
+
+    middle = extent.backward(0.0)
+    straight = level(extent.backward(0.5)) - level(middle)
+    assert abs(straight) > 0.1
+    made.network.lines.bends[1, :, 0] = 0.4 * torch.tensor(KNOTS)  # as if players differed by 1.4 times as much
+    assert level(extent.backward(0.7)) - level(middle) == pytest.approx(straight, rel=1e-4)
+    plain = level(extent.backward(0.5)) - level(middle)
+    assert abs(plain) < 0.8 * abs(straight)
+
+
+def test_the_draws_behind_an_expression_are_told_back() -> None:
+    """What neighbours are conditioned on: the draws that would have given a note its expression, bends and all."""
+    plan = plan_part(Part(name="p", instrument="oboe", notes=tuple(
+        Note(id=str(index), onset=0.6 * index, duration=0.6, pitch=64.0) for index in range(3))))
+    planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
+    made = ExpressionGenerator(network())
+    made.network.lines.widths[1] = 0.3
+    made.network.lines.bends[1] = 0.5 * torch.tensor(KNOTS).tanh()
+    outlook = made._outlook("oboe", planned["1"], planned)
+    mood = 0.5 * np.random.default_rng(0).standard_normal(len(ATTRIBUTES))
+    drawn = outlook.mean + outlook.factor @ mood
+    drawn[ATTRIBUTES.index("length_ratio")] = outlook.mean[ATTRIBUTES.index("length_ratio")]  # not of the joint
+    given = {name: SCALES[name].backward(float(value)) for name, value in zip(ATTRIBUTES, outlook.played(drawn))}
+    wanted = np.linalg.solve(outlook.factor, drawn - outlook.mean)
+    assert np.abs(wanted).max() < 2.5  # beyond it draws are cut
+    np.testing.assert_allclose(_residual(given, outlook), wanted, atol=1e-5)
 
 
 def test_a_checkpoint_without_lines_plays_as_it_did() -> None:

@@ -41,6 +41,7 @@ from mididdsp.training.expression import (
     loss,
     monotone_penalty,
     phrased_pitches,
+    refit,
 )
 from mididdsp.training.loop import TrainingError
 from mididdsp.training.recipes import train
@@ -115,6 +116,27 @@ def test_batches_that_know_of_no_vibrato_have_a_gradient() -> None:
     assert float(terms["vibrato"].detach()) == 0.0
     terms["loss"].backward()  # type: ignore[no-untyped-call]
     assert all(value.grad is None or bool(torch.isfinite(value.grad).all()) for value in model.parameters())
+
+
+def test_one_attribute_is_fitted_anew() -> None:
+    model, release = network(), ATTRIBUTES.index("release_s")
+    told = examples(400)
+    context, instrument = torch.from_numpy(told.context), torch.from_numpy(told.instrument)
+    with torch.no_grad():
+        before = model(context, instrument)[0]
+    values = told.values.copy()
+    values[:, release] = before[:, release].numpy() + 0.5
+    known = told.known.copy()
+    known[:, release] = 1.0
+    refit(model, "release_s", [replace(told, values=values, known=known)])
+    with torch.no_grad():
+        moved = model(context, instrument)[0] - before
+    # drawn to what it was: of half a spread nine tenths and more are taken
+    assert float(moved[:, release].mean()) == pytest.approx(0.5, abs=0.05)
+    assert not moved[:, [index for index in range(COUNT) if index != release]].any()
+    refit(model, "release_s", [replace(told, known=np.zeros_like(known))])
+    with torch.no_grad():
+        assert torch.equal(model(context, instrument)[0] - before, moved)
 
 
 def test_loudness_and_brightness_must_rise() -> None:
