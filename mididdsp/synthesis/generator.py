@@ -277,16 +277,16 @@ class SynthesisGenerator:
         swing, turned = vibrato.swing(
             expression, span.since, place.seconds, INSTRUMENTS[instrument].family, random, temperature)
         drawn = {target: curves(target, note.id, span.clock) if curves is not None else None for target in _TARGETS}
-        frames, mean = self._told(instrument, place, span, swing, turned)
-        output = _between(mean, span.asked)
+        frames, mean, output = self._told(instrument, place, span, swing, turned)
         life = temperature * draw(self._life_of(instrument, place), len(span.clock), random)
         level, knots, noise = self._alive(instrument, place, span, output, life)
         level, knots, noise = self._conformed(instrument, place, span, level, knots, noise)
         begin, end = span.begin, span.end
-        if not place.planned.leads and self.dying_db[INSTRUMENT_IDS[instrument]]:
-            fallen = float(self.dying_db[INSTRUMENT_IDS[instrument]]) * _come_apart(level, noise, begin, end)
-            pace = temperature * np.clip(keyed_generator(seed, note.id, "dying").standard_normal(len(KNOTS)), -2.0, 2.0)
-            knots = knots + pace * fallen[:, None]
+        dying = temperature * float(self.dying_db[INSTRUMENT_IDS[instrument]])
+        if dying and not place.planned.leads:
+            fall = np.maximum(expression.level_db - level[end:], 0.0)
+            pace = np.clip(keyed_generator(seed, note.id, "dying").standard_normal(len(KNOTS)), -2.0, 2.0)
+            knots[end:] += dying * pace * (1.0 - np.exp(-fall / DYING_OVER_DB))[:, None]
         if drawn["level"] is not None:
             shift = conformance.level_shift(level, noise, begin, end, *drawn["level"], attacks=not place.planned.joined)
             # the level moves as drawn; partials and noise move against it as the network knows
@@ -311,9 +311,9 @@ class SynthesisGenerator:
 
     def _told(
         self, instrument: str, place: Place, span: _Span, swing: Array, turned: Array
-    ) -> tuple[Array, Array]:
-        """Features of the frames that are asked about, and the mean there; a note that spoke or ended at another time
-        than was asked is asked again by its own clock."""
+    ) -> tuple[Array, Array, Array]:
+        """Features of the frames that are asked about, the mean there, and between them; a note that spoke or ended at
+        another time than was asked is asked again by its own clock."""
         expression, asked = place.expression, span.asked
         since, until = span.since[asked], span.until[asked]
         frames = frame_features(since, until, place.seconds, expression, swing[asked], turned[asked])
@@ -323,10 +323,11 @@ class SynthesisGenerator:
             output[:, 0], output[:, 2 + len(KNOTS) :], span.begin, span.end,
             None if place.planned.joined else expression.attack_s)
         if clock is None:
-            return frames, mean
+            return frames, mean, output
         own = clock(since)
         frames = frame_features(own, place.seconds - own, place.seconds, expression, swing[asked], turned[asked])
-        return frames, self._mean(instrument, place, frames)
+        mean = self._mean(instrument, place, frames)
+        return frames, mean, _between(mean, asked)
 
     def _life_of(self, instrument: str, place: Place) -> Array:
         """Spectra of a note's life; a short note has no time to wander from its pitch, nor its timbre to drift."""
@@ -421,13 +422,6 @@ class SynthesisGenerator:
         if self.contrast is not None:
             mean[:, 2 : 2 + len(KNOTS)] += relief(mean[:, 2 : 2 + len(KNOTS)]) * (self.contrast[instrument] - 1.0)
         return mean
-
-
-def _come_apart(level: Array, noise: Array, begin: int, end: int) -> Array:
-    """How far partials have come apart after the offset, from 0 to 1; [T]."""
-    fall = np.maximum(conformance.body_level(level, noise, begin, end) - level, 0.0)
-    fall[:end] = 0.0
-    return np.asarray(1.0 - np.exp(-fall / DYING_OVER_DB))
 
 
 def _centred(wander: Array, swing: Array, begin: int, end: int, vibrates: bool) -> Array:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.synthesis import conformance
 from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE
@@ -39,8 +40,8 @@ SLOPES = (0.85, 1.0)
 
 MOST_CONTRAST = 2.0
 CONTRAST_SHARE = 0.5
-"""Of the way from the mean's contrast to that of recorded notes: the whole way costs 4 % of distance to single notes,
-half of it 1 %."""
+"""Of the way from the mean's contrast to that of recorded notes: the whole way costs some 4 % of distance to single
+notes, half of it some 2 %."""
 
 _NEAR_KNOTS, _OWN_KNOTS = 2, 40.0
 _FEWEST = 8
@@ -90,14 +91,12 @@ def contrast(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) -> ND
     counts = np.zeros((len(names), len(KNOTS)))
     for instrument, group in _grouped(notes).items():
         for note in _spread(group, _MOST_LINE):
-            facts = note.note.facts
-            length = facts["offset"] - facts["onset"]
-            held = slice(facts["onset"] + length // 5, facts["onset"] + 7 * length // 10)
-            output = plain.outputs(note.instrument, note.features, rows(note, np.arange(len(note.target))))
+            held = _held(note.note)
+            output = plain.outputs(note.instrument, note.features, rows(note, np.arange(held.start, held.stop)))
             weight = note.weight[held, 2 : 2 + len(KNOTS)].mean(0)
             heard = weight > 0.5 * weight.max()
             heard[1:-1] &= heard[:-2] & heard[2:]
-            for which, lines in enumerate((note.target[held] * OUTPUT_SCALE, output[held])):
+            for which, lines in enumerate((note.target[held] * OUTPUT_SCALE, output)):
                 powers[instrument, which] += heard * relief(lines[:, 2 : 2 + len(KNOTS)].mean(0)) ** 2
             counts[instrument] += heard
     near = np.ones(2 * _NEAR_KNOTS + 1)
@@ -135,13 +134,12 @@ def noise_shift(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) ->
             start = round((1.0 - segment.start_s) * FRAME_RATE) - onset
             real = note.frames["noise_db"].astype(np.float64) + note.gain_db
             last = min(offset + _RELEASE_FRAMES, len(real), len(segment.noise_db) - start)
-            length = offset - onset
-            spans = [(onset + length // 5, onset + 7 * length // 10)]
+            spans = [_held(note)]
             if not facts["unfinished"] and last - offset > _RELEASE_FRAMES // 2:
-                spans.append((offset, last))
-            for which, (first, end) in enumerate(spans):
-                theirs = _power_mean(real[first:end])
-                ours = _power_mean(segment.noise_db[start + first : start + end].astype(np.float64))
+                spans.append(slice(offset, last))
+            for which, span in enumerate(spans):
+                theirs = _power_mean(real[span])
+                ours = _power_mean(segment.noise_db[start + span.start : start + span.stop].astype(np.float64))
                 heard = np.maximum(theirs, ours) > note.expression.level_db + _HEARD_DB
                 found[which].append(np.where(heard, theirs - ours, 0.0))
         for which, told in enumerate(found):
@@ -158,6 +156,12 @@ def _grouped(notes: Sequence[PreparedNote]) -> dict[int, list[PreparedNote]]:
         if facts["offset"] - facts["onset"] >= _LONG_ENOUGH and not facts["late_attack"]:
             groups.setdefault(note.instrument, []).append(note)
     return groups
+
+
+def _held(note: TrainingNote) -> slice:
+    """Frames from 20 to 70 % of a note."""
+    onset, length = note.facts["onset"], note.facts["offset"] - note.facts["onset"]
+    return slice(onset + length // 5, onset + 7 * length // 10)
 
 
 def _spread(group: list[PreparedNote], most: int) -> list[PreparedNote]:

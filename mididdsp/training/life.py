@@ -132,10 +132,9 @@ def estimate_dying(
 ) -> NDArray[np.float32]:
     """How far partials come apart as notes die away; sd in dB, [instruments].
 
-    Rooms and resonances let each partial go at its own pace. Of notes that end of themselves: what the mean leaves over
-    of the low partials where the level is 14 to 26 dB down, less what it leaves over of the held note, re their mean
-    over partials; rms over partials, median over notes. What life does anyway is taken off. With fewer than eight notes
-    nothing is told.
+    Rooms and resonances let each partial go at its own pace. Of notes that end of themselves: how much further off the
+    mean than in the held note low partials are where the level is 14 to 26 dB down; sd over partials, median over
+    notes. What life does anyway is taken off. With fewer than eight notes nothing is told.
     """
     found: list[list[float]] = [[] for _ in INSTRUMENTS]
     for note in notes:
@@ -270,9 +269,8 @@ def slowed(generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most
             ours = 10.0 * np.log10(np.maximum(power[:, :_PARTIALS] / power.sum(1, keepdims=True), 1e-12))
             heard = frames["known"][span, : ours.shape[1]].all(0) & (real[:, : ours.shape[1]].mean(0) > -35.0)
             if heard.any() and len(ours) == len(real):
-                found.setdefault(family, []).append(tuple(  # type: ignore[arg-type]
-                    float(np.median(band_rms(_without_swell(lines[:, : len(heard)][:, heard]))[:, SLOW - 1] ** 2))
-                    for lines in (real, ours)))
+                heard = np.flatnonzero(heard)
+                found.setdefault(family, []).append((_slow_power(real[:, heard]), _slow_power(ours[:, heard])))
     life = np.array(generator.life_rms, np.float64)
     for index, instrument in enumerate(INSTRUMENTS.values()):
         told = found.get(instrument.family, [])
@@ -280,6 +278,11 @@ def slowed(generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most
             real, ours = np.median(np.array(told), axis=0)
             life[:, index, 2 : 2 + len(KNOTS), SLOW - 1] *= np.clip(np.sqrt(real / ours), _LEAST_SLOW, 1.0)
     return generator.changed(life_rms=life)
+
+
+def _slow_power(lines: Array) -> float:
+    """Power of movement from 1 to 2 Hz, median over lines [T, C]."""
+    return float(np.median(band_rms(_without_swell(lines))[:, SLOW - 1] ** 2))
 
 
 def _step(real: Array, ours: Array, given: Array) -> Array:
