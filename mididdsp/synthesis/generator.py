@@ -44,7 +44,7 @@ from mididdsp.synthesis.frame_network import (
 from mididdsp.synthesis.joints import Place, Window, bridged, joined_windows, places_of
 from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.synthesis.life import draw
-from mididdsp.synthesis.timbre_tables import NOISE_TURN_S, relief, timbre_at
+from mididdsp.synthesis.timbre_tables import NOISE_TURN_S, timbre_at
 from mididdsp.synthesis.types import Segment
 from mididdsp.tiles import FRAME_TILE, padded_length
 from mididdsp.units import FRAME_RATE, midi_to_hz
@@ -71,7 +71,7 @@ DRIFT_S = 2.0
 """A timbre drifts slower than 1 Hz, the slowest band: in full in notes as long as this, in shorter ones by less."""
 
 _TARGETS = ("level", "gain", "pitch")
-_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "contrast", "dying_db")
+_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "dying_db")
 _LEVEL_STEP_DB = 6.0
 _TAUGHT_LEVELS_DB = -50.0, -8.0
 """Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
@@ -160,8 +160,6 @@ class SynthesisGenerator:
         timbre_db: added to what the network says of partials and noise: what it leaves over of the recorded notes,
             smoothed over pitch and level; [instruments, TIMBRE_STATES, TIMBRE_PITCHES, TIMBRE_LEVELS_DB, knots and
             noise bands]. None: nothing.
-        contrast: how many times as far a partial stands out from those beside it as in the mean, which is smoother
-            than any one note; [instruments, knots]. None: 1.
         dying_db: partials die away each at its own pace: sd of where they come to re each other; [instruments].
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
@@ -171,7 +169,7 @@ class SynthesisGenerator:
     def __init__(
         self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...], *,
         brightness_line: Array | None = None, noise_shift_db: Array | None = None, scoop_cents: Array | None = None,
-        timbre_db: Array | None = None, contrast: Array | None = None, dying_db: Array | None = None,
+        timbre_db: Array | None = None, dying_db: Array | None = None,
     ) -> None:
         self.network = network.eval()
         missing = LIFE_CHANNELS - np.shape(life_rms)[2]
@@ -185,7 +183,6 @@ class SynthesisGenerator:
         self.scoop_cents = steady if scoop_cents is None else np.asarray(scoop_cents, np.float32)
         self.dying_db = steady if dying_db is None else np.asarray(dying_db, np.float32)
         self.timbre_db = None if timbre_db is None else np.asarray(timbre_db, np.float32)
-        self.contrast = None if contrast is None else np.asarray(contrast, np.float32)
 
     def changed(self, **arrays: Array | None) -> SynthesisGenerator:
         """The same network with other ``life_rms`` or others of what balances it."""
@@ -401,7 +398,7 @@ class SynthesisGenerator:
 
     @torch.inference_mode()
     def outputs(self, instrument: int, features: Array, frames: Array) -> Array:
-        """The mean of a note's frames, in dB and cents: the network's and ``timbre_db``, at its ``contrast``; [T, D].
+        """The mean of a note's frames, in dB and cents: the network's and ``timbre_db``; [T, D].
 
         Args:
             instrument: its number in ``INSTRUMENT_IDS``.
@@ -419,8 +416,6 @@ class SynthesisGenerator:
         mean = np.asarray(output[: len(frames)].cpu().numpy(), dtype=np.float64) * OUTPUT_SCALE
         if self.timbre_db is not None:
             mean[:, 2:] += timbre_at(self.timbre_db[instrument], features, frames)
-        if self.contrast is not None:
-            mean[:, 2 : 2 + len(KNOTS)] += relief(mean[:, 2 : 2 + len(KNOTS)]) * (self.contrast[instrument] - 1.0)
         return mean
 
 

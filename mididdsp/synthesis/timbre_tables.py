@@ -1,4 +1,4 @@
-"""What is added to the network's timbre: tables over pitch and level, and the contrast of partials."""
+"""What is added to the network's timbre: tables over pitch and level."""
 
 from __future__ import annotations
 
@@ -21,16 +21,6 @@ NOISE_TURN_S = 0.02
 """From the noise of a held note to that of one which dies away."""
 
 _SPOKEN_S = 0.04, 0.1
-
-
-def relief(knots: Array) -> Array:
-    """How far each knot stands out from the line through those around it, dB; [..., KNOTS] as given."""
-    smooth = knots
-    for _ in range(2):
-        ends = 2.0 * smooth[..., :1] - smooth[..., 1:2], 2.0 * smooth[..., -1:] - smooth[..., -2:-1]
-        wide = np.concatenate([ends[0], smooth, ends[1]], axis=-1)
-        smooth = 0.25 * wide[..., :-2] + 0.5 * wide[..., 1:-1] + 0.25 * wide[..., 2:]
-    return np.asarray(knots - smooth)
 
 
 def timbre_at(table: Array, features: Array, frames: Array) -> Array:

@@ -5,13 +5,6 @@ sum of their powers, which the centroid weighs, hangs on those that happen to be
 is as bright as its recording has all upper partials too strong. So what is asked for is put on the line that the
 network itself draws through the recorded notes. Noise likewise: its median in dB lies below its mean power, most of all
 where it dies away.
-
-And a mean is smooth: partials that stand out in one note, and others in the next, stand out in their mean by less. That
-is heard, and seen at once by a classifier, so the mean's *contrast* is raised to that of recorded notes. Against one
-recording it costs little, for what stands out in the mean does so in most notes; against all it is the difference
-between a timbre and its average.
-
-Source: Toda and Tokuda 2007, A speech parameter generation algorithm considering global variance.
 """
 
 from __future__ import annotations
@@ -25,10 +18,9 @@ from numpy.typing import NDArray
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.synthesis import conformance
-from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE
+from mididdsp.synthesis.frame_network import NOISE_CENTRES
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.synthesis.timbre_tables import relief
 from mididdsp.training.life import generated_alone
 from mididdsp.training.prepared_notes import PreparedNote, rows
 from mididdsp.units import FRAME_RATE
@@ -38,12 +30,6 @@ Array = NDArray[np.floating[Any]]
 SLOPES = (0.85, 1.0)
 """Of the line: a network that follows by less than the first is made to follow by that."""
 
-MOST_CONTRAST = 2.0
-CONTRAST_SHARE = 0.5
-"""Of the way from the mean's contrast to that of recorded notes: the whole way costs some 4 % of distance to single
-notes, half of it some 2 %."""
-
-_NEAR_KNOTS, _OWN_KNOTS = 2, 40.0
 _FEWEST = 8
 _LONG_ENOUGH = 50  # frames
 _MOST_LINE, _MOST_NOISE = 120, 48
@@ -71,45 +57,6 @@ def brightness_line(generator: SynthesisGenerator, notes: Sequence[PreparedNote]
         if len(asked) >= _FEWEST:
             slope = float(np.clip(np.polyfit(asked, given, 1)[0], *SLOPES))
             result[instrument] = float(np.median(np.array(given) - slope * np.array(asked))), slope
-    return result
-
-
-def contrast(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) -> NDArray[np.float32]:
-    """How many times further partials of recorded notes stand out from their neighbours than those of the mean.
-
-    Args:
-        generator: its network and tables are asked; of a contrast that it has already nothing is kept.
-        notes: recorded ones.
-
-    Returns:
-        [instruments, knots], from 1 to ``MOST_CONTRAST``: ratios of spread over the notes and the knots near by, those
-        of an instrument drawn to those of its family where few notes tell. 1 where no recording is heard.
-    """
-    plain = generator.changed(contrast=None)
-    names = list(INSTRUMENTS)
-    powers = np.zeros((len(names), 2, len(KNOTS)))  # recorded, ours
-    counts = np.zeros((len(names), len(KNOTS)))
-    for instrument, group in _grouped(notes).items():
-        for note in _spread(group, _MOST_LINE):
-            held = _held(note.note)
-            output = plain.outputs(note.instrument, note.features, rows(note, np.arange(held.start, held.stop)))
-            weight = note.weight[held, 2 : 2 + len(KNOTS)].mean(0)
-            heard = weight > 0.5 * weight.max()
-            heard[1:-1] &= heard[:-2] & heard[2:]
-            for which, lines in enumerate((note.target[held] * OUTPUT_SCALE, output)):
-                powers[instrument, which] += heard * relief(lines[:, 2 : 2 + len(KNOTS)].mean(0)) ** 2
-            counts[instrument] += heard
-    near = np.ones(2 * _NEAR_KNOTS + 1)
-    around = np.apply_along_axis(np.convolve, -1, np.concatenate([powers, counts[:, None]], 1), near, "same")
-    result = np.ones((len(names), len(KNOTS)), np.float32)
-    for number, name in enumerate(names):
-        family = [other for other, one in enumerate(names) if INSTRUMENTS[one].family == INSTRUMENTS[name].family]
-        theirs = around[family].sum(0)
-        share = _OWN_KNOTS / np.maximum(theirs[2], 1e-9)
-        real, ours = around[number, :2] + share * theirs[:2]
-        told = (theirs[2] >= _OWN_KNOTS) & (ours > 0)
-        ratio = np.sqrt(real[told] / ours[told])
-        result[number, told] = np.clip(1.0 + CONTRAST_SHARE * (ratio - 1.0), 1.0, MOST_CONTRAST)
     return result
 
 

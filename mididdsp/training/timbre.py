@@ -22,7 +22,7 @@ from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.timbre_tables import TIMBRE_LEVELS_DB, TIMBRE_PITCHES, TIMBRE_STATES
-from mididdsp.training.balance import brightness_line, contrast
+from mididdsp.training.balance import brightness_line
 from mididdsp.training.prepared_notes import PreparedNote, rows
 
 Array = NDArray[np.floating[Any]]
@@ -44,12 +44,10 @@ _ODD_DB = 12.0, 15.0  # of partials, of noise
 
 
 def with_timbre(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) -> SynthesisGenerator:
-    """The generator with its table and its contrast, and with the brightness line before and after: one hangs on the
-    other."""
-    plain = generator.changed(timbre_db=None, contrast=None)
+    """The generator with its table, and with the brightness line before and after: one hangs on the other."""
+    plain = generator.changed(timbre_db=None)
     lined = plain.changed(brightness_line=brightness_line(plain, notes))
     told = lined.changed(timbre_db=timbre(lined, notes))
-    told = told.changed(contrast=contrast(told, notes))
     return told.changed(brightness_line=brightness_line(told, notes))
 
 
@@ -63,7 +61,7 @@ def timbre(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) -> NDAr
     Returns:
         [instruments, TIMBRE_STATES, TIMBRE_PITCHES, TIMBRE_LEVELS_DB, knots and noise bands].
     """
-    plain = generator.changed(timbre_db=None, contrast=None)
+    plain = generator.changed(timbre_db=None)
     result = np.zeros((len(INSTRUMENTS), TIMBRE_STATES, len(TIMBRE_PITCHES), len(TIMBRE_LEVELS_DB),
                        len(KNOTS) + NOISE_CENTRES), np.float32)
     found: list[list[list[tuple[Array, bool, Array]]]] = [[[], []] for _ in INSTRUMENTS]

@@ -15,8 +15,7 @@ from mididdsp.synthesis.frame_network import NOISE_CENTRES, FrameNetwork, Synthe
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
-from mididdsp.synthesis.timbre_tables import relief
-from mididdsp.training.balance import CONTRAST_SHARE, SLOPES, brightness_line, contrast, noise_shift
+from mididdsp.training.balance import SLOPES, brightness_line, noise_shift
 from mididdsp.training.prepared_notes import PreparedNote, prepare_note
 from mididdsp.training.synthesis import made_up_notes
 
@@ -104,34 +103,3 @@ def test_a_centroid_that_hardly_feels_a_tilt_is_not_forced() -> None:
     far = conformance.brightness(knots, level, 0, 60, own + 0.4, 74.0)[0] - knots[0]
     assert 1.0 < near[1] < conformance.LEAST_TILT_DB + 0.05 * conformance.TILT_DB_AN_OCTAVE
     assert far[1] > 2.0 * near[1]
-
-
-def standing_out(by_db: float) -> SynthesisGenerator:
-    """A network whose every third partial stands out so far from a slope of 3 dB a knot."""
-    plain = generator()
-    with torch.no_grad():
-        plain.network.exit.bias[2 : 2 + len(KNOTS)] += by_db / 10.0 * (torch.arange(len(KNOTS)) % 3 == 0)
-    return plain
-
-
-@pytest.mark.parametrize(("theirs", "ours", "expected"), [(6.0, 4.0, 1.5), (4.0, 4.0, 1.0), (3.0, 4.0, 1.0)])
-def test_a_mean_gets_part_of_the_contrast_that_notes_have(theirs: float, ours: float, expected: float) -> None:
-    """Its ratio is told exactly where notes are heard, and never below 1: a mean has no more than they."""
-    notes = []
-    for note in violins():
-        own = note.frames["partial_db"][:, None] + standing_out(theirs).network.exit.bias[2 : 2 + len(KNOTS)].detach(
-            ).numpy() * 10.0
-        notes.append(replace(note, frames={**note.frames, "knots_db": own, "known": np.ones(own.shape, bool)}))
-    found = contrast(standing_out(ours), prepared(notes))[INSTRUMENT]
-    low = slice(3, 8)  # 24 dB down at most: heard in full
-    np.testing.assert_allclose(found[low], 1.0 + CONTRAST_SHARE * (expected - 1.0), rtol=0.03)
-
-
-def test_contrast_moves_what_stands_out_and_nothing_else() -> None:
-    straight, uneven = -3.0 * np.arange(len(KNOTS))[None, :], np.zeros((1, len(KNOTS)))
-    uneven[0, 10] = 6.0
-    np.testing.assert_allclose(relief(straight), 0.0, atol=1e-9)
-    assert relief(uneven)[0, 10] > 3.0
-    assert relief(uneven)[0, 9] < 0.0
-    np.testing.assert_allclose(relief(straight + uneven), relief(uneven), atol=1e-9)
-    np.testing.assert_allclose(relief(uneven)[0, :6], 0.0, atol=1e-9)
