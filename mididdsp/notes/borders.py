@@ -55,8 +55,8 @@ NOISE_DB = 2.0
 LARGEST_DB = 14.0
 """More evidence than this says no more."""
 
-REACH = int(0.12 * FRAME_RATE)
-"""Frames to either side in which a dip is measured."""
+REACH, FALL = int(0.12 * FRAME_RATE), int(1.0 * FRAME_RATE)
+"""Frames after a dip, and before it, in which its depth is measured."""
 
 NEAR = int(0.06 * FRAME_RATE)
 """Frames by which a dip and a step of pitch may lie apart and be one event."""
@@ -136,14 +136,20 @@ def find_borders(
 
 
 def dip_depths(level: Array) -> dict[int, float]:
-    """Frames where the level is lowest, with how far it rises to both sides before it falls lower still, dB (>= 1).
+    """Frames where the level is lowest, with how far it rises from there and had fallen to there, dB (>= 1), the lesser
+    of the two; it counts until it goes lower still.
 
-    It is looked at ``REACH`` frames to either side.
+    An attack is quick, and is looked for within ``REACH`` frames; a fall may be the room's, within ``FALL``.
     """
-    from scipy.signal import find_peaks
+    from scipy.signal import find_peaks, peak_prominences
 
-    found, about = find_peaks(-level, prominence=1.0, wlen=2 * REACH + 1)
-    return {int(frame): float(depth) for frame, depth in zip(found, about["prominences"])}
+    found, _ = find_peaks(-level)
+    if not len(found):
+        return {}
+    before = peak_prominences(-level, found, wlen=2 * FALL + 1)[1]
+    after = peak_prominences(-level, found, wlen=2 * REACH + 1)[2]
+    depths = np.minimum(level[before], level[after]) - level[found]
+    return {int(frame): float(depth) for frame, depth in zip(found, depths) if depth >= 1.0}
 
 
 def _doubts(periodicity: Array) -> dict[int, float]:
@@ -214,7 +220,7 @@ def _candidates(
         evidence = dip
         lost = doubt_at.get(place, (0.0, place))[0]
         if doubts is not None:
-            shaken = min(lost / SHAKEN, 1.0)
+            shaken = float(np.clip(max(lost / SHAKEN, dip / CLEAR_DB - 1.0), 0.0, 1.0))
             evidence = dip * (CALM + (1.0 - CALM) * shaken) + DOUBT_DB * max(lost - 0.1, 0.0)
         others = sorted((dips[at] for at in dips if NEAR < abs(at - place) <= TREMOR), reverse=True)
         trembles = others[1] if len(others) > 1 else 0.0

@@ -314,7 +314,8 @@ def _between_partials(density: Array, frequency: Array, f0: Array) -> Array:
 def _below_first_partial(audio: Array, f0_hz: Array, density: Array) -> Array:
     """The noise bands that lie wholly below the fundamental, read directly, in windows of 100 ms every 16 ms.
 
-    The lowest band gets what is just above it: what rooms and stands rumble below 60 Hz is no part of an instrument.
+    The lowest band gets what is just above it, under low notes too: what rooms and stands rumble below 60 Hz is no part
+    of an instrument.
     """
     every = 4
     edges = np.array(NOISE_EDGES_HZ)
@@ -330,10 +331,9 @@ def _below_first_partial(audio: Array, f0_hz: Array, density: Array) -> Array:
                         for a, b in zip(edges[:bands], edges[1 : bands + 1])], axis=1)
         low = np.repeat(low, every, axis=0)[: end - begin]
         # the window's main lobe reaches 40 Hz below the fundamental
-        low[:, 0] = low[:, 1]
         free = edges[1 : bands + 1][None, :] <= 0.9 * f0_hz[begin:end, None] - 40.0
-        free[:, 0] = free[:, 1]
         result[begin:end, :bands] = np.where(free, low, result[begin:end, :bands])
+    result[:, 0] = result[:, 1]
     return result
 
 

@@ -231,8 +231,11 @@ def fluctuation(
     rise, fall = (int(np.clip(room * count, 1, max(trim, 1))) for room in (peak, 1.0 - peak))
     ramp = np.clip(np.minimum(np.arange(count) / rise, np.arange(count)[::-1] / fall), 0.0, 1.0)
     moved = np.zeros(count)
+    body = inner >= inner.max() - BODY_DB
     for share in PEAK_SHARES:  # as much of a swell as brings the highest place where it should be
-        moved = ramp * (_spread(wanted, swell, share * asked_db, asked_db, middle) - own)
+        moved = _spread(wanted, swell, share * asked_db, asked_db, middle) - own
+        # what sounds stays where it is: in a note that speaks late it must not sink below its own release
+        moved = ramp * (moved - moved[middle][body].mean())
         if _peaks(level[begin:end] + moved, place, peak):
             break
     # an attack or an end that is louder than the peak asked for is held below it
@@ -243,7 +246,7 @@ def fluctuation(
     outer[np.abs(place - peak) <= PEAK_NEAR] = False
     moved[outer] += over[outer]
     result = np.zeros(len(level))
-    result[begin:end] = moved
+    result[begin:end], result[end:] = moved, moved[-1]  # what dies away begins where the note ends
     return level + result, noise + result[:, None]
 
 

@@ -96,6 +96,22 @@ def test_a_dip_counts_where_the_tracker_is_in_doubt_and_not_where_it_is_sure() -
     assert [note.onset / FRAME_RATE for note in found] == pytest.approx([0.1, 0.7, 1.3], abs=0.02)
 
 
+def test_a_note_struck_again_long_after_in_a_room_that_rings_is_another() -> None:
+    """The tracker hears the room and is sure all the while; the level has fallen 27 dB, by 6 in the last 120 ms."""
+    time = times()
+    level = np.interp(time, [0.1, 0.5, 1.1, 1.12], [0.0, 0.0, -27.0, 0.0]) - 20.0
+    f0, voiced, heard = held(60.0, level)
+    found = find_notes(f0, voiced, heard, periodicity=np.full(len(time), 0.95))
+    assert [round(note.onset / FRAME_RATE, 1) for note in found] == [0.1, 1.1]
+
+
+def test_a_slow_swell_after_a_fall_is_no_attack() -> None:
+    time = times()
+    level = np.interp(time, [0.1, 0.5, 1.1, 1.5], [0.0, 0.0, -12.0, 0.0]) - 20.0
+    (only,) = find_notes(*held(60.0, level), periodicity=np.full(len(time), 0.95))
+    assert only.onset / FRAME_RATE == pytest.approx(0.1, abs=0.03)
+
+
 @pytest.mark.parametrize("slip", [12.0, -12.0, 19.0])
 def test_a_moment_on_another_partial_is_no_note(slip: float) -> None:
     time = times()

@@ -127,6 +127,16 @@ def test_noise_does_not_hide_in_the_partials() -> None:
     np.testing.assert_allclose(found, amplitudes, atol=0.0007)
 
 
+@pytest.mark.parametrize("pitch", [34.0, 40.0, 60.0])
+def test_the_rumble_of_a_room_is_no_noise_of_the_instrument(pitch: float) -> None:
+    """A hum of 30 Hz, where the gap below the first partial of low notes lies, leaves the bands below 62 Hz empty."""
+    audio = tone(pitch, 1.0)
+    hum = 0.05 * np.sin(2 * np.pi * 30.0 * np.arange(len(audio)) / ANALYSIS_RATE)
+    quiet, heard = (analyse_note(sound, pitch).noise_db[inner(1.0), 0] for sound in (audio, audio + hum))
+    assert heard.max() < 20 * np.log10(0.05) - 40.0  # half of the hum's power and more would be -3
+    assert quiet.max() < 20 * np.log10(0.05) - 40.0
+
+
 @pytest.mark.parametrize("pitch", [22.0, 36.0, 47.7, 60.0, 75.2, 88.0, 104.0])
 @pytest.mark.parametrize("guess", [None, 0.7, 12.0, -12.0])
 def test_the_pitch_is_found_in_the_right_octave(pitch: float, guess: float | None) -> None:

@@ -67,6 +67,19 @@ def test_noise_moves_with_the_level_and_the_ends_stay() -> None:
     assert np.array_equal(level[outside], before_level[outside])
 
 
+@pytest.mark.parametrize("silent", [4, 8, 12])
+def test_a_short_note_that_speaks_late_does_not_sink_below_its_own_release(silent: int) -> None:
+    """A note of 100 ms is 40 dB down for part of it: brought to an even level it stays beside what follows its end."""
+    frames, end = 60, 25
+    level, noise = np.zeros(frames), np.full((frames, 1), -60.0)
+    level[:silent] = -40.0
+    level[end:] = -np.arange(frames - end) * 0.5
+    moved, _ = conformance.fluctuation(level, noise, 0, end, 1.5, 0.6)
+    # the spread asked for is 1.5 dB: three of it at most lie between the note's last frames and its release
+    assert abs(moved[end - 6 : end]).max() < 4.5
+    np.testing.assert_array_equal(moved[end:], level[end:])
+
+
 def test_a_spread_no_body_can_have_is_the_widest_it_can() -> None:
     level, _ = conformance.fluctuation(*line(), BEGIN, END, 40.0, 0.4)
     assert np.std(middle(level)) == pytest.approx(conformance.WIDEST_SPREAD_DB, rel=0.02)
