@@ -121,8 +121,9 @@ class Chain:
         return self._segments(generator, plan, expressions, sample_rate)
 
     def play(self, instrument: str, notes: Sequence[NoteTuple], sample_rate: int, *,
-             marks: Sequence[tuple[str, ...]] | None = None, held: Mapping[str, float] | None = None) -> Array:
-        """A line as the performer plays it: marks are seen to, controllers and rooms left out.
+             marks: Sequence[tuple[str, ...]] | None = None, held: Mapping[str, float] | None = None,
+             lanes: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None) -> Array:
+        """A line as the performer plays it: marks and controllers are seen to, rooms left out.
 
         Args:
             instrument: a name of the table.
@@ -130,15 +131,18 @@ class Chain:
             sample_rate: Hz.
             marks: articulations of each note; None is none.
             held: expression values that every note gets after the draw, as ``{"tuning_cents": 0.0}``.
+            lanes: times in s and values of controllers by name, as ``cc11``.
         """
-        from mididdsp.notes.types import Note, Part, Score
+        from mididdsp.notes.types import Lane, Note, Part, Score
 
         self._model("expression"), self._model("synthesis")
         name = _name(instrument, notes)
         made = tuple(Note(id=f"{name}-{index}", onset=max(0.0, onset), duration=duration, pitch=pitch,
                           velocity=velocity, articulations=tuple(sorted(marks[index])) if marks else ())
                      for index, (onset, duration, pitch, velocity) in enumerate(notes))
-        score = Score(parts=(Part(name=instrument, instrument=instrument, notes=made),))
+        drawn = tuple(Lane(name=name, times=tuple(times), values=tuple(values))
+                      for name, (times, values) in (lanes or {}).items())
+        score = Score(parts=(Part(name=instrument, instrument=instrument, notes=made, lanes=drawn),))
         performance = self._performer.perform(score, seed=self.seed, temperature=self.temperature)
         if held:
             performance = replace(performance, expressions={

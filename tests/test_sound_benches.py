@@ -24,6 +24,7 @@ from bench import (
     phrase_set,
     pitch,
     rivals,
+    swells,
     two_sample,
     workbench,
 )
@@ -282,6 +283,31 @@ class TestAttacks:
         assert release["take"] == pytest.approx(0.15)
         assert release["taken"] == 0.1
         assert attacks.summarise([("brass", "forte")] * 2, results[2:]) == {}
+
+
+class TestSwells:
+    @staticmethod
+    def swell(octaves_for_10_db: float) -> np.ndarray:
+        """A tone of two partials that rises by 20 dB in two seconds, its upper one by more."""
+        time = np.arange(2 * RATE) / RATE
+        level = 10.0 * time - 20.0
+        hz = 1000.0 * 2.0 ** (octaves_for_10_db * (level + 20.0) / 10.0)
+        share = (hz - 1000.0) / 7000.0  # of the power at 8 kHz: the centroid lies between
+        gain = 0.1 * 10 ** (level / 20)
+        return gain * (np.sqrt(1 - share) * np.sin(2 * np.pi * 1000 * time)
+                       + np.sqrt(share) * np.sin(2 * np.pi * 8000 * time))
+
+    @pytest.mark.parametrize("octaves", [0.0, 0.3, 1.0])
+    def test_the_slope_of_a_known_swell(self, octaves: float) -> None:
+        assert swells.slope(self.swell(octaves)) == pytest.approx(octaves, abs=0.02)  # windows are .85 dB long
+
+    def test_a_level_that_hardly_moves_tells_no_slope(self) -> None:
+        assert math.isnan(swells.slope(tone(440.0, 1.0, attack_s=1e-4, release_s=1e-4)))
+
+    def test_the_controller_follows_the_level(self) -> None:
+        _, values = swells.controller(self.swell(0.0), 0.2, 1.6)
+        decibels = 40.0 * np.log10(np.array(values) / 127.0)
+        np.testing.assert_allclose(np.diff(decibels)[4:-4], 0.5, atol=0.1)  # 10 dB a second, every 50 ms
 
 
 class TestDynamics:

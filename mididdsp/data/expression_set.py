@@ -73,6 +73,9 @@ FADE_S = 0.048
 SOUNDING_DB, DIED_AWAY_DB = 60.0, 23.0
 """Below its level a note still sounds, and has died away so far that its release is told."""
 
+SCRAP_S = 0.13
+"""A joined note shorter than this was hardly played: most are what rings on between detached notes."""
+
 SHAPE_ATTRIBUTES = ("attack_s", "fluctuation_db", "peak_position")
 SHAPE_SHARE = 0.25
 """How a note's level moves among others is taken from phrases in the first place; single notes with made-up neighbours
@@ -262,6 +265,8 @@ def phrase_examples(dataset: Path, split: str, *, copies: int, seed: int) -> Exa
             names -= set(ATTACK_ATTRIBUTES)
         if facts["leads"] or facts["unfinished"]:
             names -= {"release_s"}
+        if (facts["joined"] or facts["leads"]) and facts["seconds"] < SCRAP_S:
+            names = set()
         measured = {name: getattr(expression, name) for name in names}
         marks = (facts["mark"],) if facts["mark"] else ()
         gap = facts["gap_after"]

@@ -81,8 +81,9 @@ SPREAD_ALONE = {"tuning_cents": 0.25, "brightness": 0.1}
 nobody to be in tune with but its written pitch: how far notes lie from it was measured in melodies. How bright it is,
 its dynamic says."""
 
-SPREAD_IN_COMPANY = {"attack_s": 0.3, "fluctuation_db": 0.3, "peak_position": 0.3, "level_db": 0.4}
-"""Share that is drawn where there are neighbours: inside a phrase players are alike from note to note."""
+SPREAD_IN_COMPANY = {"attack_s": 0.4, "fluctuation_db": 0.25, "peak_position": 0.3, "level_db": 0.4}
+"""Share that is drawn where there are neighbours, velocity or not: inside a phrase players are alike from note to
+note."""
 
 APART = ("length_ratio", "timing_s", "tuning_cents")
 """Attributes that other sources teach than the rest: how they vary together with it is not known, so that what is given
@@ -105,21 +106,20 @@ PHRASED_VELOCITY = 80.0
 """Nine in ten phrases were played mezzo-forte. What neighbours do to the brightness of a softer or louder note is taken
 to be what they do to such a one: asked for anything else, the network would say more than it was taught."""
 
+RUN_SECONDS, RUN_ALIKE, RUN_GAP_S = 0.25, 1.5, 0.04
+"""A note shorter than this, which its nearest neighbours touch to within the last and which are no longer than so many
+times its length, is as loud as one of the first. Of such runs the phrases hold few: what is as short there and touches
+its neighbours rings on between detached notes, 7 dB softer than those."""
+
 SURFACE_PITCHES = tuple(range(21, 109))
 SURFACE_LENGTHS = (0.12, 0.35, 1.0, 3.0)
 COMPANY_ATTRIBUTES = ("level_db", "fluctuation_db", "peak_position", "brightness", "attack_noise_db", "attack_s")
 
-MOOD_WEIGHTS = np.array([0.35, 0.6, 1.0, 0.6, 0.35])
-"""How much the draws of a note and of REACH notes on either side count in how it is played."""
-
-OWN_MOOD_WEIGHTS = np.array([0.1, 0.2, 1.0, 0.2, 0.1])
-"""The same for ``OWN_MOOD``: neighbours' draws go together by 0.4, next but one by 0.2. In études by 22 violinists
-tuning does by .39 and .20, extent of vibrato by .40 and .26, its rate by .56 and .35."""
-
-OWN_MOOD = ("tuning_cents", "vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
-
-_OWN = np.isin(ATTRIBUTES, OWN_MOOD)
-_MOODS = np.where(_OWN, OWN_MOOD_WEIGHTS[:, None], MOOD_WEIGHTS[:, None])
+MOOD_WEIGHTS = np.array([0.1, 0.2, 1.0, 0.2, 0.1])
+"""How much the draws of a note and of REACH notes on either side count in how it is played: neighbours' draws go
+together by .4, next but one by .2. In études by 22 violinists tuning does by .39 and .20, extent of vibrato by .40 and
+.26, its rate by .56 and .35; what phrases leave over of the other attributes by .0 (where notes are loudest, attacks)
+to .5 (levels of wind instruments), most of it shared by the whole phrase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +235,17 @@ def as_phrased(context: Tensor, pitches: Tensor) -> Tensor:
                       told * (PHRASED_VELOCITY - 80.0) / 32.0, told * hats, bells, rest], -1)
 
 
+def out_of_runs(context: Tensor) -> Tensor:
+    """The same notes, those in runs as long as ``RUN_SECONDS``; [N, CONTEXT_FEATURES]."""
+    nearest = [context[:, place - 2 * REACH * _NEIGHBOUR :] for place in (0, REACH * _NEIGHBOUR)]
+    other = [(near[:, 0] > 0) & ((near[:, 2] > RUN_GAP_S / 0.25) | (near[:, 4] > context[:, 1] + math.log(RUN_ALIKE)))
+             for near in nearest]
+    least = torch.where(other[0] | other[1] | ~surrounded(context), -math.inf, math.log(RUN_SECONDS / 0.5))
+    seconds = torch.maximum(context[:, 1], least)
+    return torch.cat([context[:, :1], seconds.unsqueeze(-1),
+                      torch.maximum(context[:, 2], least.exp() * 0.25).unsqueeze(-1), context[:, 3:]], -1)
+
+
 def vibrato_features(context: Tensor) -> Tensor:
     """What the lines of the vibrato see of contexts [N, CONTEXT_FEATURES]; [N, VIBRATO_FEATURES]."""
     bells = PLAIN_FEATURES + len(VELOCITY_MARKS)
@@ -335,7 +346,10 @@ class ExpressionNetwork(nn.Module):
         embedded = self.instrument(instrument)
         colour = self._colour(context, instrument)
         hidden = self.body(torch.cat([context, embedded], -1))
-        mean = self.mean(hidden) + self.tint(colour) * self.tinted
+        mean = self.mean(hidden)
+        level = torch.tensor([_INDEX["level_db"]], device=mean.device)
+        as_loud = self.mean(self.body(torch.cat([out_of_runs(context), embedded], -1)))[:, level]
+        mean = mean.index_copy(1, level, as_loud) + self.tint(colour) * self.tinted
         company = surrounded(context)
         tabulated = (context[:, 3:4] > 0) & (self.on_surface > 0)
         phrased = as_phrased(context, self.phrased[instrument])
@@ -346,7 +360,6 @@ class ExpressionNetwork(nn.Module):
         columns = [_INDEX[name] for name in SURFACE_ATTRIBUTES]
         table = self._tabulated(context, instrument)
         mean = (mean * (1.0 - plain)).index_add(1, torch.tensor(columns, device=mean.device), table)
-        level = torch.tensor([_INDEX["level_db"]], device=mean.device)
         mean = mean.index_add(1, level, self._rung(context, instrument))
         mean = mean.index_add(1, level, self._straight(self.levelled.reshape(-1, 1), context, instrument))
         among = company.to(context.dtype).unsqueeze(-1)
@@ -536,11 +549,11 @@ class ExpressionGenerator:
     def _mood(self, note_id: str, planned: Mapping[str, PlannedNote], seed: int) -> Array:
         """Standard normal draws, correlated with those of the neighbours; [A]."""
         total = np.zeros(_COUNT)
-        for weight, name, place in zip(_MOODS, _around(note_id, planned), range(-REACH, REACH + 1)):
+        for weight, name, place in zip(MOOD_WEIGHTS, _around(note_id, planned), range(-REACH, REACH + 1)):
             # where there is no neighbour its draw is the note's own, so that the variance stays 1
             key = name if name is not None else f"{note_id} {place}"
             total += weight * keyed_generator(seed, key, "mood").standard_normal(_COUNT)
-        return np.asarray(total / np.sqrt((_MOODS**2).sum(0)))
+        return np.asarray(total / np.sqrt((MOOD_WEIGHTS**2).sum()))
 
     def _in_company(
         self, mood: Array, note_id: str, instrument: str, planned: Mapping[str, PlannedNote],
@@ -559,12 +572,10 @@ class ExpressionGenerator:
         if not places:
             return mood
         away = np.array(places)
-        gain = np.zeros((len(places), _COUNT))
-        for weights, members in ((MOOD_WEIGHTS, ~_OWN), (OWN_MOOD_WEIGHTS, _OWN)):
-            shares = np.correlate(weights, weights, "full") / (weights**2).sum()
-            correlation = np.concatenate([shares[len(weights) - 1 :], np.zeros(2 * REACH + 1)])
-            gain[:, members] = np.linalg.solve(correlation[np.abs(away[:, None] - away)] + 1e-6 * np.eye(len(away)),
-                                               correlation[np.abs(away)])[:, None]
+        shares = np.correlate(MOOD_WEIGHTS, MOOD_WEIGHTS, "full") / (MOOD_WEIGHTS**2).sum()
+        correlation = np.concatenate([shares[len(MOOD_WEIGHTS) - 1 :], np.zeros(2 * REACH + 1)])
+        gain = np.linalg.solve(correlation[np.abs(away[:, None] - away)] + 1e-6 * np.eye(len(away)),
+                               correlation[np.abs(away)])
         for weight, place in zip(gain, places):
             name = str(names[place + REACH])
             outlook = self._outlook(instrument, planned[name], planned)
@@ -695,14 +706,13 @@ def _draw(
         lower = np.linalg.cholesky(spread + 1e-9 * np.eye(len(open_)))
         # extremes beyond 2.5 sigma are measuring errors as often as playing
         spread_out = np.clip(mood[open_], -2.5, 2.5)
-        shares = [SPREAD_WITH_VELOCITY] if item.note.velocity is not None else []
-        alone = item.previous is None and item.following is None
-        if not alone:
-            shares.append(SPREAD_IN_COMPANY)
+        shares = SPREAD_WITH_VELOCITY if item.note.velocity is not None else {}
+        if item.previous is not None or item.following is not None:
+            shares = shares | SPREAD_IN_COMPANY
         elif shares:
-            shares.append(SPREAD_ALONE)
+            shares = shares | SPREAD_ALONE
         # of what comes out, not of what goes in: how attributes vary together must not narrow those drawn in full
-        part = np.array([min([share.get(ATTRIBUTES[index], 1.0) for share in shares], default=1.0) for index in open_])
+        part = np.array([shares.get(ATTRIBUTES[index], 1.0) for index in open_])
         drawn = mean.copy()
         drawn[open_] = centre + temperature * part * (lower @ spread_out)
         for index, value in zip(open_, outlook.played(drawn)[open_]):

@@ -6,7 +6,8 @@ One voice plays one note at a time. Conventions:
   the shorter note, and the pitches differ: a player's legato. The earlier note then ends where the later begins.
 * A ``legato`` mark joins a note to the one before it in its voice over a short gap as well.
 * The same pitch is always attacked anew. When its first sound lasts into the second, the first ends there.
-* Notes that merely touch are attacked anew. Longer overlaps and chords go to several voices.
+* Notes that merely touch are attacked anew, but for those of a **trill**: short ones that go to and fro between two
+  pitches are slurred, as players slur them whatever a file says. Longer overlaps and chords go to several voices.
 * Nothing is ever moved: every other note sounds exactly from its onset to its offset, and so the part is as long as
   its notes say.
 
@@ -33,6 +34,15 @@ GAP_PER_S = 6.0
 
 WIDEST_JOIN = 12.0
 """Semitones over which an overlap joins while other notes sound; beyond an octave it is two players."""
+
+TRILL_NOTES = 6
+"""So many notes to and fro are a trill; fewer may be a turn of the melody."""
+
+TRILL_NOTE_S = 0.145
+"""Its notes are this long at most, seven a second and more, as trills go; slower ones may be bowed."""
+
+TRILL_GAP_S = 0.02
+TRILL_SEMITONES = 3.0
 
 SAME_PITCH = 0.25
 """Semitones: closer pitches are the same key, a quarter tone apart are two."""
@@ -77,8 +87,29 @@ def _legato_gap(earlier: Note) -> float:
     return min(LEGATO_GAP_S, max(0.03, 0.25 * earlier.duration))
 
 
-def _offer(voice: _Voice, note: Note, *, alone: bool) -> _Offer | None:
-    """What it would mean for a voice to take the note, or None when it is busy."""
+def _next_of_a_trill(note: Note, following: Note) -> bool:
+    """Whether a note could be followed by another of the same trill, the last of which may be long."""
+    interval = abs(following.pitch - note.pitch)
+    plain = set(note.articulations) | set(following.articulations) <= {"legato"}
+    return (plain and note.duration <= TRILL_NOTE_S and abs(following.onset - note.offset) <= TRILL_GAP_S
+            and SAME_PITCH <= interval < TRILL_SEMITONES + SAME_PITCH)
+
+
+def _trilled(notes: Sequence[Note]) -> frozenset[str]:
+    """Ids of the notes of trills, without the first of each."""
+    found: set[str] = set()
+    run: list[Note] = []
+    for note in notes:
+        if run and not (_next_of_a_trill(run[-1], note) and (len(run) == 1 or _same_pitch(run[-2], note))):
+            run = run[-1:] if _next_of_a_trill(run[-1], note) else []
+        run.append(note)
+        if len(run) >= TRILL_NOTES:
+            found.update(one.id for one in run[1 - TRILL_NOTES:])
+    return frozenset(found)
+
+
+def _offer(voice: _Voice, note: Note, *, alone: bool, slur: bool) -> _Offer | None:
+    """What it would mean for a voice to take the note, or None when it is busy; a slur joins it over a short gap."""
     last = voice.note
     if last.onset >= note.onset:
         return None
@@ -91,20 +122,23 @@ def _offer(voice: _Voice, note: Note, *, alone: bool) -> _Offer | None:
             # A nested note of the same pitch would cut off the end of the longer: it is another player's.
             return _Offer(voice, -1.0, False) if voice.offset <= note.offset else None
         short = overlap < 0.5 * min(last.duration, note.duration)
-        slurred = alone and "legato" in note.articulations and voice.offset < note.offset
+        slurred = alone and slur and voice.offset < note.offset
         return _Offer(voice, cost, True) if slurred or (short and (alone or interval <= WIDEST_JOIN)) else None
-    slurred = "legato" in note.articulations and not _same_pitch(last, note)
+    slurred = slur and not _same_pitch(last, note)
     return _Offer(voice, cost, slurred and gap <= _legato_gap(last))
 
 
-def _match(notes: Sequence[Note], voices: Sequence[_Voice], *, alone: bool) -> list[_Offer | None]:
+def _match(
+    notes: Sequence[Note], voices: Sequence[_Voice], trilled: frozenset[str], *, alone: bool
+) -> list[_Offer | None]:
     """Give the notes of a chord to voices so that lines do not cross and move least; None asks for a new voice.
 
     Both are in order of pitch. As many notes as possible continue a voice; among such matchings the cheapest counts.
     Time is notes x voices.
     """
     new_voice = 1000.0  # dearer than any way a line can move, so that a voice at rest is used first
-    offers = [[_offer(voice, note, alone=alone) for voice in voices] for note in notes]
+    slurs = [note.id in trilled or "legato" in note.articulations for note in notes]
+    offers = [[_offer(voice, note, alone=alone, slur=slur) for voice in voices] for note, slur in zip(notes, slurs)]
     rows, columns = len(notes), len(voices)
     best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
     for i in range(rows - 1, -1, -1):
@@ -133,7 +167,8 @@ def _match(notes: Sequence[Note], voices: Sequence[_Voice], *, alone: bool) -> l
 class _Allocator:
     """Gives notes to voices, in order of onset, and collects the chains."""
 
-    def __init__(self) -> None:
+    def __init__(self, trilled: frozenset[str]) -> None:
+        self.trilled = trilled
         self.chains: list[Chain] = []
         self.voices = 0
         self._recent: list[tuple[float, int, _Voice]] = []  # by (offset, number): the end is what sounds longest
@@ -149,7 +184,7 @@ class _Allocator:
             candidates = self._candidates(group)
             sounding = len(self._recent) - bisect.bisect_right(self._recent, onset, key=lambda item: item[0])
             alone = len(notes) == 1 and sounding <= 1
-            taken = _match(group, candidates, alone=alone)
+            taken = _match(group, candidates, self.trilled, alone=alone)
             for note, offer in zip(group, taken):
                 self._place(note, offer)
 
@@ -225,7 +260,7 @@ def plan_part(part: Part) -> PartPlan:
         Every note once. Onsets are the notes' own; offsets too, except where the next note of the chain is joined or
         the same pitch is struck again. ``previous`` and ``following`` are at most ``MEMORY_S`` of rest away.
     """
-    allocator = _Allocator()
+    allocator = _Allocator(_trilled(part.notes))
     for chord in _chords(part.notes):
         allocator.chord(chord)
     return PartPlan(part=part, chains=allocator.finish(), voices=max(1, allocator.voices))

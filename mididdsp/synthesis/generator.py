@@ -44,7 +44,7 @@ from mididdsp.synthesis.frame_network import (
 from mididdsp.synthesis.joints import Place, Window, bridged, joined_windows, places_of
 from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.synthesis.life import draw
-from mididdsp.synthesis.timbre_tables import NOISE_TURN_S, timbre_at
+from mididdsp.synthesis.timbre_tables import NOISE_TURN_S, TIMBRE_PITCHES, timbre_at
 from mididdsp.synthesis.types import Segment
 from mididdsp.tiles import FRAME_TILE, padded_length
 from mididdsp.units import FRAME_RATE, midi_to_hz
@@ -71,7 +71,7 @@ DRIFT_S = 2.0
 """A timbre drifts slower than 1 Hz, the slowest band: in full in notes as long as this, in shorter ones by less."""
 
 _TARGETS = ("level", "gain", "pitch")
-_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "dying_db")
+_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "dying_db", "swell_brightness")
 _LEVEL_STEP_DB = 6.0
 _TAUGHT_LEVELS_DB = -50.0, -8.0
 """Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
@@ -161,6 +161,8 @@ class SynthesisGenerator:
             smoothed over pitch and level; [instruments, TIMBRE_STATES, TIMBRE_PITCHES, TIMBRE_LEVELS_DB, knots and
             noise bands]. None: nothing.
         dying_db: partials die away each at its own pace: sd of where they come to re each other; [instruments].
+        swell_brightness: how brightness goes with a drawn level: octaves a dB, and the least and the most that was
+            taught; [instruments, TIMBRE_PITCHES, 3]. None: it stays.
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
 
@@ -169,7 +171,7 @@ class SynthesisGenerator:
     def __init__(
         self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...], *,
         brightness_line: Array | None = None, noise_shift_db: Array | None = None, scoop_cents: Array | None = None,
-        timbre_db: Array | None = None, dying_db: Array | None = None,
+        timbre_db: Array | None = None, dying_db: Array | None = None, swell_brightness: Array | None = None,
     ) -> None:
         self.network = network.eval()
         missing = LIFE_CHANNELS - np.shape(life_rms)[2]
@@ -185,6 +187,8 @@ class SynthesisGenerator:
         self.scoop_cents = steady if scoop_cents is None else np.asarray(scoop_cents, np.float32)
         self.dying_db = steady if dying_db is None else np.asarray(dying_db, np.float32)
         self.timbre_db = None if timbre_db is None else np.asarray(timbre_db, np.float32)
+        unmoved = np.zeros((len(INSTRUMENTS), len(TIMBRE_PITCHES), 3), np.float32)
+        self.swell_brightness = unmoved if swell_brightness is None else np.asarray(swell_brightness, np.float32)
 
     def changed(self, **arrays: Array | None) -> SynthesisGenerator:
         """The same network with other ``life_rms`` or others of what balances it."""
@@ -376,7 +380,9 @@ class SynthesisGenerator:
     def _mean(self, instrument: str, place: Place, frames: Array, shift: Array | None = None) -> Array:
         """The network's outputs for a note's frames, in dB and cents; [T, D].
 
-        Under a level curve the network is asked at steps of 6 dB and read between them, so that timbre follows.
+        Under a level curve the network is asked at steps of 6 dB and read between them, so that timbre follows; most of
+        what it knows of a timbre hangs on the brightness asked for, which goes with the level as it does from one
+        dynamic to another.
         """
         planned = place.planned
         asked = note_features(planned.note.pitch, place.seconds, place.expression, planned.joined, planned.leads,
@@ -395,8 +401,16 @@ class SynthesisGenerator:
                 continue
             features = asked.copy()
             features[2] += step * _LEVEL_STEP_DB / 10.0
+            features[3] += self._brightening(number, place, step * _LEVEL_STEP_DB)
             result += weight[:, None] * self.outputs(number, features, frames)
         return result
+
+    def _brightening(self, instrument: int, place: Place, louder_db: float) -> float:
+        """Octaves by which a note is brighter where it is so much louder."""
+        nearest = int(np.argmin(np.abs(TIMBRE_PITCHES - place.planned.note.pitch)))
+        slope, least, most = self.swell_brightness[instrument, nearest].tolist()
+        own = place.expression.brightness
+        return float(np.clip(own + slope * louder_db, min(least, own), max(most, own))) - own
 
     @torch.inference_mode()
     def outputs(self, instrument: int, features: Array, frames: Array) -> Array:

@@ -60,8 +60,6 @@ ATTRIBUTION = ("Trained on samples of the Philharmonia Orchestra's players (CC B
                "Fabra).")
 
 _FEWEST_PHRASED, _FEWEST_DULL = 20, 10
-_REFIT_PENALTY = 0.08
-"""In notes' worth, a note: the likeliest for single notes and phrases held out (valid) of 0.001 to 1."""
 
 
 class Batches:
@@ -150,8 +148,12 @@ def run(config: Mapping[str, Any]) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = ExpressionNetwork(ExpressionConfig(**config["model"]))
+    recipe, before = config["command"], None
     if config["start"] is not None:
-        network.restore(load_checkpoint(Path(config["start"]), level="expression").tensors)
+        start = load_checkpoint(Path(config["start"]), level="expression")
+        network.restore(start.tensors)
+        if config["keep_network"]:  # what taught it belongs to what the card tells
+            recipe, before = f"{start.card['recipe']} && {recipe}", start.card["figures"]
     elif config["keep_network"]:
         raise TrainingError("keep_network=true keeps the network of a checkpoint; give start=CHECKPOINT as well")
     network.surface.copy_(torch.from_numpy(surfaces))
@@ -178,9 +180,9 @@ def run(config: Mapping[str, Any]) -> Path:
         flat = {f"{name}_{key}": value for name, values in of.items() for key, value in values.items() if key != "loss"}
         return {"loss": sum(values["loss"] for values in of.values()), **flat}
 
-    if config["keep_network"]:
-        refit(network, "release_s", [sources[name] for name in ("notes", "phrases")])
-        result = LoopResult(step=0, seconds=0.0, valid=validate(network.eval()), valid_step=0, stopped="steps")
+    if before is not None:
+        result = LoopResult(step=before["steps"], seconds=60.0 * before["minutes"], valid=validate(network.eval()),
+                            valid_step=before["kept_step"], stopped="steps")
     else:
         batches = Batches(list(zip(sources.values(), config["batch"])), seed=settings.seed)
         result = train(network, batches, loss, settings, out, validate=validate, recipe=fixed_part(config),
@@ -214,7 +216,7 @@ def run(config: Mapping[str, Any]) -> Path:
             network.lines.stretches.copy_(asked["stretches"])
     tensors, model = ExpressionGenerator(network.cpu()).to_checkpoint()
     save_checkpoint(out / "checkpoint", tensors, {
-        "level": "expression", "model": model, "recipe": config["command"],
+        "level": "expression", "model": model, "recipe": recipe,
         "data": {"name": "made-up notes" if config["made_up"] else
                  "single notes and phrases of the Philharmonia Orchestra's players, études by 22 violinists, "
                  "published figures",
@@ -227,38 +229,6 @@ def run(config: Mapping[str, Any]) -> Path:
     if curve.exists():
         shutil.copyfile(curve, out / "checkpoint" / CURVE_FILE)
     return out / "checkpoint"
-
-
-@torch.no_grad()
-def refit(network: ExpressionNetwork, attribute: str, sources: Sequence[Examples]) -> None:
-    """Fit the last layer's weights of one attribute anew, drawn to what they were; all else stays.
-
-    A checkpoint that learned from releases which editors had faded says them a quarter too short for soft strings.
-
-    Args:
-        network: in evaluation mode on any device; changed in place.
-        attribute: one that no table tells.
-        sources: examples of it; where none of them knows it, nothing changes.
-    """
-    column, rows, left = ATTRIBUTES.index(attribute), [], []
-    place = network.mean.weight.device
-    for examples in sources:
-        told = examples.known[:, column] > 0
-        if not told.any():
-            continue
-        chosen = examples.chosen(told)
-        context, instrument = (torch.from_numpy(array).to(place) for array in (chosen.context, chosen.instrument))
-        hidden = network.body(torch.cat([context, network.instrument(instrument)], -1)).double().cpu().numpy()
-        mean = network(context, instrument)[0][:, column].double().cpu().numpy()
-        rows.append(np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1))
-        left.append(chosen.values[:, column] - mean)
-    if not rows:
-        return
-    matrix, residual = np.concatenate(rows), np.concatenate(left)
-    penalty = _REFIT_PENALTY * len(matrix) * np.eye(matrix.shape[1])
-    change = torch.from_numpy(np.linalg.solve(matrix.T @ matrix + penalty, matrix.T @ residual)).to(network.mean.weight)
-    network.mean.weight[column] += change[:-1]
-    network.mean.bias[column] += change[-1]
 
 
 def phrased_pitches(notes: Sequence[TrainingNote]) -> Tensor:

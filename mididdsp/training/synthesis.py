@@ -21,7 +21,7 @@ from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.frame_network import INSTRUMENT_IDS, OUTPUT_SCALE, FrameNetwork, SynthesisConfig
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.training.balance import noise_shift
+from mididdsp.training.balance import noise_shift, swell_brightness
 from mididdsp.training.colours import filled_in, taught_semitones
 from mididdsp.training.life import calibrate_life, estimate_dying, estimate_life, estimate_scoop, slowed
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
@@ -99,7 +99,8 @@ def run(config: Mapping[str, Any]) -> Path:
         single = [note for note in prepared["train"] if _alone(note.note)]
         generator = slowed(generator, [note.note for note in single])
         generator = generator.changed(dying_db=estimate_dying(network, single, generator.life_rms))
-        generator = generator.changed(noise_shift_db=noise_shift(generator, single))
+        generator = generator.changed(noise_shift_db=noise_shift(generator, single),
+                                      swell_brightness=swell_brightness(single))
     tensors, model = generator.to_checkpoint()
     minutes = {
         instrument: round(sum(note.facts["seconds"] for note in notes["train"]

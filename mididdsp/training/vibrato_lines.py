@@ -38,9 +38,10 @@ _SLOPE_PENALTY = 50.0
 _ROUNDS = 500
 _PRIOR = 5.0  # notes' worth of the common variance that each part of a mixture starts from
 
-SLOPED: Mapping[bool, tuple[str, ...]] = {False: LINED, True: ("vibrato_rate_hz",)}
-"""Attributes whose widths have slopes, by whether there are other notes: rates of long notes differ less. What the
-études tell of extents says nothing of études left out."""
+SLOPED: Mapping[bool, tuple[str, ...]] = {
+    False: ("vibrato_cents", "vibrato_delay_s"), True: ("vibrato_rate_hz",)}
+"""Attributes whose widths have slopes, by whether there are other notes: in études rates of long notes differ less.
+What études tell of extents, and single notes of rates, makes notes left out no likelier."""
 
 BENT: Mapping[bool, tuple[str, ...]] = {False: LINED, True: ("vibrato_cents",)}
 """Attributes whose spread is bent, likewise. Rates in the études are bent by who played which, and études left out
@@ -51,7 +52,7 @@ become less likely by it (valid: .05 nats)."""
 class Penalties:
     """How strongly weights are drawn to 0, in notes' worth at features of about 1 and a spread of 1.
 
-    The defaults make single notes of pitches left out likeliest (six parts, training split).
+    Those of single notes make pitches left out likeliest (six to eight parts, training split).
 
     Attributes:
         common: of what instruments share, per feature.
@@ -67,6 +68,11 @@ class Penalties:
     bells: float = 10.0
     spread: float = 5.0
 
+
+ALONE: Mapping[str, Penalties] = {
+    "vibrato_cents": Penalties(offset=5.0, bells=3.0), "vibrato_rate_hz": Penalties(offset=5.0),
+    "vibrato_delay_s": Penalties()}
+"""Of single notes: how wide an instrument's vibrato is hangs most on where in its range a note lies."""
 
 APART = Penalties(common=1e9, own=30.0, offset=1e-3, bells=60.0)
 """Of notes among others: what other instruments do says nothing, the figures of each are its own."""
@@ -183,10 +189,10 @@ def lines_of(alone: Examples, among: Examples, played: Examples) -> dict[str, to
     found = {"weights": np.zeros((2, count, len(LINED), VIBRATO_FEATURES)), "widths": np.zeros((2, count, len(LINED))),
              "slopes": np.zeros((2, count, len(LINED), VIBRATO_PLAIN)),
              "bends": np.zeros((2, count, len(LINED), len(KNOTS)))}
-    for place, (examples, penalties) in enumerate(((alone, Penalties()), (among, APART))):
+    for place, (examples, penalties) in enumerate(((alone, ALONE), (among, dict.fromkeys(LINED, APART)))):
         for index, name in enumerate(LINED):
             features, instrument, values = _told(examples, name, bool(place))
-            fit = fit_lines(features, instrument, values, penalties)
+            fit = fit_lines(features, instrument, values, penalties[name])
             found["weights"][place, :, index], found["widths"][place, :, index] = fit.weights, fit.widths
             if place:  # of each instrument by itself
                 features, instrument, values = _told(played, name, True)

@@ -14,6 +14,7 @@ from mididdsp.data.expression_set import (
     ATTACK_ATTRIBUTES,
     HEARD_OF_EXTENT,
     HEARD_OF_SHARE,
+    SCRAP_S,
     SHAPE_ATTRIBUTES,
     SHAPE_SHARE,
     SINGLE_NOTE_ATTRIBUTES,
@@ -156,6 +157,18 @@ def test_phrases(dataset: Path) -> None:
     check(examples)
     assert len(examples) == 2 * 6
     assert told(examples) <= {*SINGLE_NOTE_ATTRIBUTES, "length_ratio"}
+
+
+def test_scraps_between_notes_teach_nothing(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes = expression_set.load_phrase_notes(dataset, "train")
+    changed = {0: {"joined": True, "seconds": 0.9 * SCRAP_S}, 1: {"leads": True, "seconds": 0.9 * SCRAP_S},
+               2: {"joined": True, "seconds": 1.1 * SCRAP_S},
+               3: {"joined": False, "leads": False, "seconds": 0.9 * SCRAP_S}}
+    notes = [replace(note, facts={**note.facts, "mark": "", **changed.get(index, {})})
+             for index, note in enumerate(notes)]
+    monkeypatch.setattr(expression_set, "load_phrase_notes", lambda *_: notes)
+    known = phrase_examples(dataset, "train", copies=1, seed=0).known
+    assert known[:4].any(1).tolist() == [False, False, True, True]
 
 
 def test_phrases_leave_marks_out(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,11 +22,10 @@ from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
     MOOD_WEIGHTS,
     NO_FLOOR,
-    OWN_MOOD,
-    OWN_MOOD_WEIGHTS,
     PHRASED_VELOCITY,
     REACH,
     RELEASE_UNDER_S,
+    RUN_SECONDS,
     SCALES,
     SHORTEST_VIBRATO_S,
     SPREAD_ALONE,
@@ -41,6 +40,7 @@ from mididdsp.expression.generator import (
     as_phrased,
     context_features,
     masked_log_likelihood,
+    out_of_runs,
 )
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, NoteExpression
 from mididdsp.instruments import INSTRUMENTS
@@ -163,13 +163,10 @@ def test_draws_are_standard_and_neighbours_alike() -> None:
     assert moods.std() == pytest.approx(1.0, abs=0.05)
     assert abs(moods.mean()) < 0.05
     assert REACH == 2
-    own = np.isin(ATTRIBUTES, OWN_MOOD)
-    for members, around in ((~own, MOOD_WEIGHTS), (own, OWN_MOOD_WEIGHTS)):
-        weights = around / np.sqrt((around**2).sum())
-        for lag in (1, 2, 5):
-            wanted = float((weights[lag:] * weights[:-lag]).sum()) if lag < 5 else 0.0
-            # of the four own draws fewer values are averaged
-            assert np.mean((moods[lag:] * moods[:-lag])[:, members]) == pytest.approx(wanted, abs=0.08)
+    weights = MOOD_WEIGHTS / np.sqrt((MOOD_WEIGHTS**2).sum())
+    for lag in (1, 2, 5):
+        wanted = float((weights[lag:] * weights[:-lag]).sum()) if lag < 5 else 0.0
+        assert np.mean(moods[lag:] * moods[:-lag]) == pytest.approx(wanted, abs=0.05)
 
 
 def test_what_is_narrowed_does_not_narrow_what_varies_with_it() -> None:
@@ -360,6 +357,30 @@ def among(pitch: float, velocity: float | None, louder: float = 0.0) -> Tensor:
     before = Neighbour(interval=2.0, gap_s=0.1, seconds=0.5, velocity=louder)
     features = context_features(pitch, 0.7, velocity, ("staccato",), False, True, [before, None, None, None])
     return torch.from_numpy(features).float()[None]
+
+
+def test_notes_in_runs_are_as_loud_as_longer_ones() -> None:
+    def note(seconds: float, before: float, gap: float, *, last: bool = False) -> Tensor:
+        near = Neighbour(interval=2.0, gap_s=gap, seconds=before, velocity=0.0)
+        features = context_features(70.0, seconds, 80, (), False, False, [near, near, *([None, None] if last else
+                                                                                        [near, near])])
+        return torch.from_numpy(features).float()[None]
+
+    for last in (False, True):
+        torch.testing.assert_close(out_of_runs(note(0.1, 0.12, 0.02, last=last)),
+                                   note(RUN_SECONDS, 0.12, 0.02, last=last))
+        for other in (note(0.1, 0.3, 0.02, last=last), note(0.1, 0.12, 0.1, last=last), note(0.5, 0.5, 0.02)):
+            torch.testing.assert_close(out_of_runs(other), other)
+    alone = torch.from_numpy(context_features(70.0, 0.1, 80, (), False, False, [None] * 4)).float()[None]
+    torch.testing.assert_close(out_of_runs(alone), alone)
+    network, flute = generator().network, torch.tensor([list(INSTRUMENTS).index("flute")])
+    with torch.no_grad():
+        level, attack = (ATTRIBUTES.index(name) for name in ("level_db", "attack_s"))
+        short, longer, shorter = (network(note(seconds, 0.1, 0.0), flute)[0][0].tolist()
+                                  for seconds in (0.1, RUN_SECONDS, 0.08))
+    assert short[level] == pytest.approx(longer[level], abs=1e-6)
+    assert short[level] == pytest.approx(shorter[level], abs=1e-6)
+    assert short[attack] != pytest.approx(longer[attack], abs=1e-3)
 
 
 def test_notes_as_phrases_were_played() -> None:

@@ -67,6 +67,31 @@ def test_notes_that_touch_are_attacked_anew_unless_marked() -> None:
     assert ids(plan_part(part_of(*spans, marks=(1,)))) == [["n0", "n1"], ["n2"]]
 
 
+def to_and_fro(count: int, length: float = 0.09, gap: float = 0.0, interval: float = 2.0) -> list[
+        tuple[float, float, float]]:
+    """A melody note, then two pitches in turn."""
+    return [(0.0, 1.0, 55.0), *((1.0 + index * (length + gap), 1.0 + index * (length + gap) + length,
+                                 60.0 + interval * (index % 2)) for index in range(count))]
+
+
+@pytest.mark.parametrize(("count", "more", "slurred"), [
+    (8, {}, True), (6, {}, True), (5, {}, False), (8, {"gap": 0.015}, True), (8, {"gap": 0.04}, False),
+    (8, {"length": 0.14}, True), (8, {"length": 0.16}, False), (8, {"interval": 3.0}, True),
+    (8, {"interval": 4.0}, False), (8, {"interval": 0.0}, False)])
+def test_the_notes_of_a_trill_are_slurred(count: int, more: dict[str, float], slurred: bool) -> None:
+    found = ids(plan_part(part_of(*to_and_fro(count, **more))))
+    trill = [f"n{index}" for index in range(1, count + 1)]
+    assert found == [["n0"], trill] if slurred else [["n0"], *([name] for name in trill)]
+
+
+def test_a_trill_comes_to_rest_on_a_long_note_and_marked_notes_are_played_as_marked() -> None:
+    spans = [*to_and_fro(7), (1.63, 2.5, 62.0), (2.5, 2.6, 64.0)]
+    part = part_of(*spans)
+    assert ids(plan_part(part)) == [["n0"], [f"n{index}" for index in range(1, 9)], ["n9"]]
+    marked = replace(part, notes=tuple(replace(note, articulations=("staccato",)) for note in part.notes))
+    assert [len(chain) for chain in ids(plan_part(marked))] == [1] * 10
+
+
 @pytest.mark.parametrize(("gap", "joined"), [(0.1, True), (0.2, True), (0.3, False)])
 def test_a_slur_bridges_a_short_gap_only(gap: float, joined: bool) -> None:
     plan = plan_part(part_of((0.0, 1.0, 60), (1.0 + gap, 2.0, 62), marks=(1,)))

@@ -6,6 +6,7 @@ Networks here are two: random weights, and a made-up player whose sound is writt
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE, FrameN
 from mididdsp.synthesis.generator import NoteCurves, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
+from mididdsp.synthesis.timbre_tables import TIMBRE_PITCHES
 from mididdsp.synthesis.types import Segment
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
@@ -409,6 +411,32 @@ class TestCurves:
                         for curves in (None, drawn("level", lambda times: 12.0 * np.clip(times - 1.0, 0.0, 2.0) / 2.0)))
         change = (tone_db(moved) - tone_db(plain))[10:500]
         np.testing.assert_allclose(change, 6.0 * (np.arange(10, 500) - 8) / FRAME_RATE, atol=1e-3)
+
+    def test_brightness_goes_with_a_drawn_level_as_far_as_was_taught(self) -> None:
+        class Bright(Player):
+            """6 dB a doubling for each octave of brightness asked for, and nothing by level."""
+
+            def encode(self, notes: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor]:
+                modulation, base = super().encode(torch.cat([notes[:, :2], 0 * notes[:, 2:3], notes[:, 3:]], 1),
+                                                  instrument)
+                tilt = 6.0 * notes[:, 3:4] * torch.log2(torch.from_numpy(KNOTS).float())
+                return modulation, base + torch.nn.functional.pad(tilt, (2, NOISE_CENTRES))
+
+        still = np.zeros((2, len(INSTRUMENTS), 2 + len(KNOTS), MODULATION_BANDS), np.float32)
+        follows = np.tile(np.array([0.05, 0.6, 1.2], np.float32), (len(INSTRUMENTS), len(TIMBRE_PITCHES), 1))
+        stays, made = (SynthesisGenerator(Bright(CONFIG), still, NOISE_EDGES_HZ, swell_brightness=swell)
+                       for swell in (None, follows))
+        plain, unmoved = (play(one, self.of, temperature=0.0) for one in (stays, made))
+        assert all(same(a, b) for a, b in zip(plain, unmoved))
+        # .05 octaves a dB: 6 dB are .3 octaves; 12 dB louder stop at 1.2, 18 dB softer at .6, from 1.0
+        for shift, octaves in ((6.0, 0.2), (-6.0, -0.3), (12.0, 0.2), (-18.0, -0.4)):
+            louder = drawn("level", functools.partial(np.full_like, fill_value=shift))
+            moved = play(made, self.of, curves=louder, temperature=0.0)
+            for one, other in zip(plain, moved):
+                ratio = 20.0 * np.log10(other.harmonics[60:120, :8] / one.harmonics[60:120, :8])
+                risen = ratio[:, [1, 3, 7]] - ratio[:, :1]
+                wanted = np.broadcast_to(6.0 * octaves * np.array([1.0, 2.0, 3.0]), risen.shape)
+                np.testing.assert_allclose(risen, wanted, atol=1e-2)  # float32 shares
 
     def test_a_set_pitch_takes_the_place_of_all_that_moves_it(self) -> None:
         def line(target: str, name: str, times: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

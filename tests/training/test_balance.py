@@ -15,7 +15,8 @@ from mididdsp.synthesis.frame_network import NOISE_CENTRES, FrameNetwork, Synthe
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS
-from mididdsp.training.balance import SLOPES, brightness_line, noise_shift
+from mididdsp.synthesis.timbre_tables import TIMBRE_PITCHES
+from mididdsp.training.balance import SLOPES, brightness_line, noise_shift, swell_brightness
 from mididdsp.training.prepared_notes import PreparedNote, prepare_note
 from mididdsp.training.synthesis import made_up_notes
 
@@ -68,6 +69,32 @@ def test_too_few_notes_tell_nothing() -> None:
     few = prepared(violins()[:7])
     assert brightness_line(generator(), few)[INSTRUMENT].tolist() == [0.0, 1.0]
     assert not noise_shift(generator(), few).any()
+
+
+def dynamics(low: float, high: float) -> list[PreparedNote]:
+    """Notes of two pitches two octaves apart in five dynamics, four of each; octaves a dB of either, around 1."""
+    places = [(pitch, slope, level) for pitch, slope in ((60.0, low), (84.0, high))
+              for level in (-38.0, -32.0, -26.0, -20.0, -14.0)]
+    return 4 * prepared([
+        replace(note, facts={**note.facts, "pitch": pitch}, expression=replace(
+            note.expression, level_db=level, brightness=1.0 + slope * (level + 26.0)))
+        for note, (pitch, slope, level) in zip(violins(), places)])
+
+
+def test_brightness_over_level_is_told_by_notes_of_like_pitch() -> None:
+    found = swell_brightness(dynamics(0.03, 0.06))
+    low, high = (found[INSTRUMENT, int(np.argmin(np.abs(TIMBRE_PITCHES - pitch)))] for pitch in (60.0, 84.0))
+    # a pitch two octaves away weighs e^-11
+    np.testing.assert_allclose([low[0], high[0]], [0.03, 0.06], atol=1e-4)
+    for (_, least, most), slope in ((low, 0.03), (high, 0.06)):
+        assert 1.0 - 12.0 * slope - 1e-6 <= least < 1.0 < most <= 1.0 + 12.0 * slope + 1e-6
+    assert (found[INSTRUMENT, 0] == found[INSTRUMENT, :40][TIMBRE_PITCHES[:40] <= 60.0]).all()  # no lower note is known
+    assert not found[INSTRUMENT + 1 :].any()
+
+
+def test_brightness_does_not_fall_as_it_gets_louder_and_few_notes_tell_nothing() -> None:
+    assert not swell_brightness(dynamics(-0.03, -0.03))[INSTRUMENT, :, 0].any()
+    assert not swell_brightness(dynamics(0.03, 0.03)[:10]).any()
 
 
 def test_noise_that_lacks_is_found_and_then_there() -> None:

@@ -123,7 +123,7 @@ def test_bends_and_slopes_are_told_by_players_alone() -> None:
                              known=known, vibrates=np.ones(count, np.float32)) for side in (False, True))
     nobody = Examples.chosen(among, np.zeros(count, bool))
     told, untold = lines_of(alone, among, among), lines_of(alone, among, nobody)
-    extent, rate = LINED.index("vibrato_cents"), LINED.index("vibrato_rate_hz")
+    extent, rate, delay = (LINED.index(name) for name in LINED)
     assert not untold["bends"][1].any()
     assert not untold["slopes"][1].any()
     assert told["bends"][1, OBOE, extent].abs().max() > 0.1
@@ -132,6 +132,8 @@ def test_bends_and_slopes_are_told_by_players_alone() -> None:
     assert told["slopes"][1, OBOE, rate].any()
     assert torch.equal(told["bends"][0, OBOE], told["bends"][0, TUBA])  # single notes of all tell it together
     assert told["bends"][0].any()
+    assert told["slopes"][0, :, [extent, delay]].all()
+    assert not told["slopes"][0, :, rate].any()
 
 
 def examples(*, among: bool, level: float) -> Examples:
