@@ -81,7 +81,7 @@ SPREAD_ALONE = {"tuning_cents": 0.25, "brightness": 0.1}
 nobody to be in tune with but its written pitch: how far notes lie from it was measured in melodies. How bright it is,
 its dynamic says."""
 
-SPREAD_IN_COMPANY = {"attack_s": 0.4, "fluctuation_db": 0.25, "peak_position": 0.3, "level_db": 0.4}
+SPREAD_IN_COMPANY = {"attack_s": 0.25, "fluctuation_db": 0.15, "peak_position": 0.1, "level_db": 0.25}
 """Share that is drawn where there are neighbours, velocity or not: inside a phrase players are alike from note to
 note."""
 
