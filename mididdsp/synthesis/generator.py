@@ -178,7 +178,7 @@ class SynthesisGenerator:
         self.life_rms = np.pad(np.asarray(life_rms, dtype=np.float32), ((0, 0), (0, 0), (0, missing), (0, 0)))
         self.noise_edges_hz = noise_edges_hz
         widths = np.diff(np.array(noise_edges_hz[:3]))
-        self.lowest_band_db = float(10.0 * np.log10(widths[0] / widths[1]))
+        self._lowest_band_db = float(10.0 * np.log10(widths[0] / widths[1]))
         plain = np.tile(np.array([0.0, 1.0], np.float32), (len(INSTRUMENTS), 1))
         self.brightness_line = plain if brightness_line is None else np.asarray(brightness_line, np.float32)
         still = np.zeros((len(INSTRUMENTS), 2, NOISE_CENTRES), np.float32)
@@ -433,7 +433,7 @@ class SynthesisGenerator:
         if self.timbre_db is not None:
             mean[:, 2:] += timbre_at(self.timbre_db[instrument], features, frames)
         # as in the analysis: what is below 60 Hz is the room's, which earlier weights took for a low note's own
-        mean[:, 2 + len(KNOTS)] = mean[:, 3 + len(KNOTS)] + self.lowest_band_db
+        mean[:, 2 + len(KNOTS)] = mean[:, 3 + len(KNOTS)] + self._lowest_band_db
         return mean
 
 
