@@ -32,7 +32,7 @@ from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.frame_network import INSTRUMENT_IDS, FrameNetwork, SynthesisConfig
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.training.balance import brightness_line
+from mididdsp.training.balance import brightness_line, swell_brightness
 from mididdsp.training.life import estimate_life, estimate_scoop
 from mididdsp.training.loop import LOG_FILE, LoopSettings, train
 from mididdsp.training.prepared_notes import Batches, PreparedNote, prepare_note
@@ -160,7 +160,8 @@ def learn(folder: Path, name: str, work: Path, out: Path, settings: LearnSetting
     clock.finishing("micro-variation and manner of playing")
     life = _life(started, network, prepared["train"], instrument)
     generator = SynthesisGenerator(network, life, NOISE_EDGES_HZ)
-    generator = generator.changed(scoop_cents=estimate_scoop(network, prepared["train"]),
+    swells = swell_brightness(prepared["train"]) if started is None else started.swell_brightness
+    generator = generator.changed(scoop_cents=estimate_scoop(network, prepared["train"]), swell_brightness=swells,
                                   brightness_line=brightness_line(generator, prepared["train"]))
     manner = _manner(notes["train"], instrument)
     tensors, model = generator.to_checkpoint()

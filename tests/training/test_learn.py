@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from recordings_of_ones_own import tune, write
 
@@ -50,7 +51,9 @@ def test_learning_from_nothing_is_resumable_and_leaves_a_full_card(takes: Path, 
 def test_the_others_keep_their_micro_variation(takes: Path, tmp_path: Path) -> None:
     settings = LearnSettings(minutes=5.0, steps=1, start=shipped("synthesis"), workers=1)
     learn(takes, "mine", tmp_path / "work", tmp_path / "out", settings)
-    own, base = (load_checkpoint(path).tensors["life_rms"].numpy() for path in (tmp_path / "out", shipped("synthesis")))
+    learned, started = (load_checkpoint(path).tensors for path in (tmp_path / "out", shipped("synthesis")))
+    own, base = learned["life_rms"].numpy(), started["life_rms"].numpy()
+    assert torch.equal(learned["swell_brightness"], started["swell_brightness"])  # a crescendo brightens as before
     differing = {int(index) for index in np.unique(np.nonzero(own != base)[1])}
     assert differing <= {list(module.INSTRUMENT_IDS).index("oboe")}
 
