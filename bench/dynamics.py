@@ -65,9 +65,15 @@ def centroid_hz(audio: Array) -> float:
     padded = np.pad(part, (0, max(0, size - len(part))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::size // 4]
     power = (np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2).mean(axis=0)
-    hz = np.arange(len(power)) * RATE / size
+    return float(power_and_centroid(power)[1])
+
+
+def power_and_centroid(power: Array) -> tuple[Array, Array]:
+    """Power between 40 Hz and 15 kHz of spectra [..., bins], and its centroid, Hz; [...] each."""
+    hz = np.arange(power.shape[-1]) * RATE / (2 * power.shape[-1] - 2)
     inside = (hz >= LOW_HZ) & (hz <= HIGH_HZ)
-    return float((power * hz)[inside].sum() / max(power[inside].sum(), 1e-30))
+    total = power[..., inside].sum(-1)
+    return total, (power * hz)[..., inside].sum(-1) / np.maximum(total, 1e-30)
 
 
 def level_db(audio: Array) -> float:

@@ -1,11 +1,12 @@
 """Swells: does a note whose level is drawn get brighter as it gets louder, as a player's does?
 
-    python -m bench.swells [--instruments NAMES] [--json FILE]
+    python -m bench.swells [--split valid] [--instruments NAMES] [--json FILE]
 
 Every recorded crescendo and diminuendo of a held note is rendered with a controller 11 that follows the player's own
-level. All splits count: there are few, and what a drawn level does to the timbre is not learned from them. Over the
-frames of both within 25 dB of their top a line is drawn through the centroid (power, 40 Hz to 15 kHz, octaves) over the
-level: its slope, in octaves for 10 dB, is printed by instrument and family, median over notes.
+level. Every split counts unless one is asked for: there are few, and what a drawn level does to the timbre is not
+learned from them. Over the frames of both within 25 dB of their top a line is drawn through the centroid (power, 40 Hz
+to 15 kHz, octaves) over the level: its slope, in octaves for 10 dB, is printed by instrument and family, median over
+notes.
 """
 
 from __future__ import annotations
@@ -18,10 +19,23 @@ from typing import Any
 import numpy as np
 
 from bench import clips, measures
-from bench.workbench import FAMILIES, RATE, Array, Setup, command, instruments_of, median, over, shown, table
+from bench.dynamics import power_and_centroid
+from bench.workbench import (
+    FAMILIES,
+    RATE,
+    Array,
+    Setup,
+    command,
+    instruments_of,
+    median,
+    over,
+    parser_of,
+    shown,
+    table,
+)
 
+EVERY = "every"
 WINDOW, HOP = 4096, 960
-LOW_HZ, HIGH_HZ = 40.0, 15_000.0
 SPAN_DB = 25.0
 LEAST_SPAN_DB = 8.0
 """A swell over less tells no slope."""
@@ -36,11 +50,8 @@ CONTROLLER_DB = 40.0
 def centroids(audio: Array) -> tuple[Array, Array]:
     """(level in dB, centroid in octaves) of windows of 85 ms every 20 ms; [T] each."""
     frames = np.lib.stride_tricks.sliding_window_view(audio, WINDOW)[::HOP] * np.hanning(WINDOW)
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    hz = np.fft.rfftfreq(WINDOW, 1.0 / RATE)
-    inside = (hz > LOW_HZ) & (hz < HIGH_HZ)
-    total = np.maximum(power[:, inside].sum(1), 1e-12)
-    return 10.0 * np.log10(total), np.log2((power[:, inside] @ hz[inside]) / total + 1e-12)
+    total, hz = power_and_centroid(np.abs(np.fft.rfft(frames, axis=1)) ** 2)
+    return 10.0 * np.log10(np.maximum(total, 1e-12)), np.log2(np.maximum(hz, 1e-12))
 
 
 def slope(audio: Array) -> float:
@@ -92,8 +103,9 @@ def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float
 
 def work(setup: Setup, options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Table and figures."""
-    wanted = [clip for name in instruments_of(options) for clip in setup.library.select(instrument=name)
-              if "cresc" in clip.dynamic]
+    split = None if setup.split == EVERY else setup.split
+    wanted = [clip for name in instruments_of(options)
+              for clip in setup.library.select(split=split, instrument=name) if "cresc" in clip.dynamic]
     found = [item for item in over(measured, setup, wanted, options.workers) if item is not None]
     figures = summarise(found)
     rows = [[group, str(line["notes"]), shown(line["real"]), shown(line["ours"])] for group, line in figures.items()]
@@ -101,4 +113,6 @@ def work(setup: Setup, options: argparse.Namespace) -> tuple[str, dict[str, Any]
 
 
 if __name__ == "__main__":
-    sys.exit(command(__doc__, work))
+    PARSER = parser_of(__doc__)
+    PARSER.set_defaults(split=EVERY)
+    sys.exit(command(__doc__, work, parser=PARSER))

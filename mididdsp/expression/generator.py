@@ -348,8 +348,11 @@ class ExpressionNetwork(nn.Module):
         hidden = self.body(torch.cat([context, embedded], -1))
         mean = self.mean(hidden)
         level = torch.tensor([_INDEX["level_db"]], device=mean.device)
-        as_loud = self.mean(self.body(torch.cat([out_of_runs(context), embedded], -1)))[:, level]
-        mean = mean.index_copy(1, level, as_loud) + self.tint(colour) * self.tinted
+        calm = out_of_runs(context)
+        if not torch.equal(calm, context):
+            as_loud = self.mean(self.body(torch.cat([calm, embedded], -1)))[:, level]
+            mean = mean.index_copy(1, level, as_loud)
+        mean = mean + self.tint(colour) * self.tinted
         company = surrounded(context)
         tabulated = (context[:, 3:4] > 0) & (self.on_surface > 0)
         phrased = as_phrased(context, self.phrased[instrument])

@@ -29,7 +29,7 @@ from mididdsp.units import FRAME_RATE, SILENCE_DB
 RAMP_S = 0.0015
 """Fade of a start or end that is not silent by itself: short beside any attack, long beside a click."""
 
-IN_PHASE, PHASE_SPREAD = 9, .25
+IN_PHASE, PHASE_SPREAD = 9, 0.25
 """Partials up to the first start in phase; above, the standard deviation of their phases grows by the second, rad, from
 each to the next.
 

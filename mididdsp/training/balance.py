@@ -24,6 +24,7 @@ from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.timbre_tables import TIMBRE_PITCHES
 from mididdsp.training.life import generated_alone
 from mididdsp.training.prepared_notes import PreparedNote, rows
+from mididdsp.training.quantiles import weighted_quantiles
 from mididdsp.units import FRAME_RATE
 
 Array = NDArray[np.floating[Any]]
@@ -89,16 +90,10 @@ def swell_brightness(notes: Sequence[PreparedNote]) -> NDArray[np.float32]:
         for index, middle in enumerate(TIMBRE_PITCHES):
             middle = np.clip(middle, pitch.min(), pitch.max())
             near = np.exp(-0.5 * ((pitch - middle) / _NEAR_PITCH) ** 2)
-            slope = _quantiles(slopes, near[pairs[0]], 0.5)
-            result[instrument, index] = np.append(np.maximum(slope, 0.0), _quantiles(bright, near, 0.05, 0.95))
+            slope = weighted_quantiles(slopes, near[pairs[0]], (0.5,))
+            span = weighted_quantiles(bright, near, (0.05, 0.95))
+            result[instrument, index] = np.append(np.maximum(slope, 0.0), span)
     return result
-
-
-def _quantiles(values: Array, weights: Array, *shares: float) -> Array:
-    """Values below which these shares of the weights lie."""
-    order = np.argsort(values)
-    below = np.cumsum(weights[order]) - 0.5 * weights[order]
-    return np.asarray(np.interp(shares, below / weights.sum(), values[order]))
 
 
 def noise_shift(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) -> NDArray[np.float32]:

@@ -38,6 +38,7 @@ from mididdsp.notes.types import Note, Part, PartPlan
 from mididdsp.notes.voices import plan_part
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis.generator import SynthesisGenerator
+from mididdsp.training.quantiles import weighted_quantiles
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
 Array = NDArray[np.floating[Any]]
@@ -201,11 +202,7 @@ def percentiles(played: Found, still: Found, chance: float, shares: Sequence[flo
     """
     values = np.concatenate([played.values, still.values])
     weights = np.repeat([chance, 1.0 - chance], [len(played.values), len(still.values)])
-    result = np.zeros((len(shares), values.shape[1]))
-    for column, order in enumerate(np.argsort(values, axis=0).T):
-        below = np.cumsum(weights[order]) - 0.5 * weights[order]
-        result[:, column] = np.interp(np.array(shares) * weights.sum(), below, values[order, column])
-    return result
+    return np.stack([weighted_quantiles(column, weights, shares) for column in values.T], axis=1)
 
 
 def calibrate_vibrato(

@@ -204,16 +204,25 @@ def lines_of(alone: Examples, among: Examples, played: Examples) -> dict[str, to
                 mine = np.isin(instrument, group)
                 if mine.sum() < _FEWEST:
                     continue
-                deviations, plain = left[mine] / fit.widths[instrument[mine]], features[mine, :VIBRATO_PLAIN]
-                if name in SLOPED[bool(place)]:
-                    slopes, width = fit_slopes(deviations, plain)
-                    found["slopes"][place, group, index] = slopes
-                    found["widths"][place, group, index] *= np.exp(width)
-                    deviations = deviations / np.exp(
-                        np.clip(plain @ slopes, -SLOPE_REACH, SLOPE_REACH) + width)
-                if name in BENT[bool(place)]:
-                    found["bends"][place, group, index] = fit_bends(deviations)
+                slopes, width, bends = _spread_of(
+                    left[mine] / fit.widths[instrument[mine]], features[mine, :VIBRATO_PLAIN],
+                    sloped=name in SLOPED[bool(place)], bent=name in BENT[bool(place)])
+                found["slopes"][place, group, index], found["bends"][place, group, index] = slopes, bends
+                found["widths"][place, group, index] *= np.exp(width)
     return {name: torch.from_numpy(values).float() for name, values in found.items()}
+
+
+def _spread_of(deviations: Array, plain: Array, *, sloped: bool, bent: bool) -> tuple[Array, float, Array]:
+    """Slopes [F] of the logarithm of a spread, that logarithm, and bends [KNOTS]; 0 of what is not to be told."""
+    slopes: Array = np.zeros(plain.shape[1])
+    bends: Array = np.zeros(len(KNOTS))
+    width = 0.0
+    if sloped:
+        slopes, width = fit_slopes(deviations, plain)
+        deviations = deviations / np.exp(np.clip(plain @ slopes, -SLOPE_REACH, SLOPE_REACH) + width)
+    if bent:
+        bends = fit_bends(deviations)
+    return slopes, width, bends
 
 
 def _told(examples: Examples, name: str, among: bool) -> tuple[Array, NDArray[np.int64], Array]:

@@ -107,7 +107,7 @@ def test_a_note_struck_again_long_after_in_a_room_that_rings_is_another() -> Non
 
 def test_a_slow_swell_after_a_fall_is_no_attack() -> None:
     time = times()
-    level = np.interp(time, [0.1, 0.5, 1.1, 1.5], [0.0, 0.0, -12.0, 0.0]) - 20.0
+    level = np.interp(time, [0.1, 0.5, 1.1, 1.5], [0.0, 0.0, -27.0, 0.0]) - 20.0
     (only,) = find_notes(*held(60.0, level), periodicity=np.full(len(time), 0.95))
     assert only.onset / FRAME_RATE == pytest.approx(0.1, abs=0.03)
 
