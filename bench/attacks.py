@@ -59,7 +59,8 @@ def times_of(audio: Array, midi: float, *, recorded: bool = False) -> Times:
     times = measures.note_times(audio, RATE, hz)
     attack, release = times.attack_s, times.release_s
     if recorded:
-        level = measures.level_contour(audio, RATE, 0.001, max(2, int(np.ceil(0.005 * hz))) / hz)
+        level = measures.level_contour(measures.without_rumble(audio, RATE, hz), RATE, 0.001,
+                                       max(2, int(np.ceil(0.005 * hz))) / hz)
         if level[:round(LATE_S / 0.001)].max() >= level.max() - LATE_DB:
             attack = float("nan")
         sounding = np.flatnonzero(level >= times.body_db - 60.0)

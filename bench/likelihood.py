@@ -94,8 +94,8 @@ def densities(network: Any, held: Any, train: Notes, notes: Notes, teacher: Teac
     context, instrument = torch.from_numpy(held.context), torch.from_numpy(held.instrument)
     with torch.inference_mode():
         mean, factor, logit = network(context, instrument)
-        evened, gain = network.lines.evened(instrument, surrounded(context), mean.double(), factor.double(),
-                                            torch.from_numpy(notes.values))
+        evened, gain = network.evened(instrument, surrounded(context), mean.double(), factor.double(),
+                                      torch.from_numpy(notes.values))
     mean, variance = mean.double().numpy(), (factor.double() ** 2).sum(-1).numpy()
     says = {side: {} if teacher is None else teacher.says(side_notes)
             for side, side_notes in (("train", train), ("held", notes))}

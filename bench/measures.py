@@ -34,6 +34,7 @@ CONTOUR_DEPTH_DB = 35.0
 ONSET_DB = -25.0
 """A note has begun where its level first comes this near to its top."""
 CLICK_HZ = 8000.0
+RUMBLE_HZ = 62.0
 _FLOOR_DB = -120.0
 
 
@@ -233,13 +234,24 @@ def _crossing(level: Array, threshold: float, start: int, direction: int) -> flo
     return float(place)
 
 
+def without_rumble(audio: Array, sample_rate: float, f0_hz: float) -> Array:
+    """The sound above two thirds of its fundamental, above 62 Hz at most: below, it is the room's or the stand's.
+
+    Some recordings rumble 20 dB below the note, from the first sample to the last.
+    """
+    sections = butter(4, min(RUMBLE_HZ, 2.0 / 3.0 * f0_hz), "highpass", fs=sample_rate, output="sos")
+    return np.asarray(sosfiltfilt(sections, audio, padlen=min(len(audio) - 1, round(0.05 * sample_rate))))
+
+
 def note_times(audio: Array, sample_rate: float, f0_hz: float) -> NoteTimes:
     """Onset, offset, attack and release of the single note in ``audio``.
 
     The level window is a whole number of periods of ``f0_hz``, two and 5 ms at least: others would follow the
-    waveform. The attack is walked back from the first arrival at 90 % of the body: what came before does not count.
+    waveform. The attack is walked back from the first arrival at 90 % of the body: what came before does not count, nor
+    does what rumbles below the note.
     """
     step = 0.001
+    audio = without_rumble(audio, sample_rate, f0_hz)
     level = level_contour(audio, sample_rate, step, max(2, int(np.ceil(0.005 * f0_hz))) / f0_hz)
     top = float(level.max())
     loud = np.flatnonzero(level >= top + ONSET_DB)

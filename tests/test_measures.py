@@ -100,6 +100,17 @@ def test_attack_and_release_times(attack_s: float, f0_hz: float) -> None:
     assert measures.find_onset(sound, RATE) == pytest.approx(0.1 + 0.056 * attack_s, abs=1 / f0_hz)
 
 
+def test_what_rumbles_below_a_note_is_no_part_of_it() -> None:
+    sound = np.pad(tone(440.0, 1.2, attack_s=0.02, release_s=0.2), RATE // 4)
+    rumble = 0.1 * np.abs(sound).max() * np.sin(2 * np.pi * 25.0 * np.arange(len(sound)) / RATE)
+    alone, with_it = (measures.note_times(audio, RATE, 440.0) for audio in (sound, sound + rumble))
+    # The filter takes 60 dB of 25 Hz; steps are 1 ms.
+    assert with_it.onset_s == pytest.approx(alone.onset_s, abs=0.002)
+    assert with_it.offset_s == pytest.approx(alone.offset_s, abs=0.002)
+    assert with_it.attack_s == pytest.approx(alone.attack_s, abs=0.002)
+    assert with_it.release_s == pytest.approx(alone.release_s, abs=0.004)
+
+
 def test_a_click_shows_above_eight_kilohertz() -> None:
     smooth = tone(440.0, 1.0, partials=10)
     clicked = smooth.copy()

@@ -18,7 +18,7 @@ from mididdsp.synthesis.analysis import ANALYSIS_RATE, analyse_note, find_pitch
 from mididdsp.synthesis.knots import partials_to_knots
 from mididdsp.units import FRAME_RATE, power_to_db
 
-CLIP_VERSION = 5
+CLIP_VERSION = 6
 """Raised when what is cached changes meaning; old caches are then made anew."""
 
 MAX_CLIP_S = 8.0

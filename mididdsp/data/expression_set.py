@@ -32,6 +32,7 @@ from mididdsp.data.recordings import DataError, playing_targets
 from mididdsp.data.violinists import COLUMNS, violin_notes
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
+    LONGEST_TOLD_S,
     REACH,
     SCALES,
     SHORTEST_VIBRATO_S,
@@ -195,8 +196,8 @@ def single_note_examples(
             names -= set(ATTACK_ATTRIBUTES)
         if facts["unfinished"] or faded(note):
             names -= {"release_s"}
-        if facts["velocity"] is None:
-            names -= {"level_db"}
+        if facts["velocity"] is None or facts["seconds"] > LONGEST_TOLD_S:  # swells, as nearly all long ones are
+            names = set()
         values, known = _encode({name: getattr(note.expression, name) for name in names})
         swinging = {name: getattr(note.expression, name) for name in VIBRATO_ATTRIBUTES}
         vibrato = {name: value for name, value in swinging.items() if value is not None and swinging["vibrato_cents"]}

@@ -27,7 +27,7 @@ from mididdsp.units import FRAME_RATE, hz_to_midi
 
 Array = NDArray[np.floating[Any]]
 
-PIECE_VERSION = 2
+PIECE_VERSION = 3
 """Raised when what is cached changes meaning; old pieces are then made anew."""
 
 PIECE_S = 24.0

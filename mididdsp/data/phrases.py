@@ -37,7 +37,7 @@ STYLE_MARKS = {
 
 LONGEST_S = 40.0
 
-PHRASE_VERSION = 5
+PHRASE_VERSION = 6
 """Raised when what is cached changes meaning; old caches are then made anew."""
 
 

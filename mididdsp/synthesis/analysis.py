@@ -41,7 +41,7 @@ class Analysis:
         voiced: the fundamental was heard in this frame; bool [T].
         partials: peak amplitude of each partial, NaN above ``CONTENT_HZ``; [T, H].
         noise_db: power of the noise in each band of ``NOISE_EDGES_HZ``, dB re 1.0; [T, B].
-        level_db: power of the sound, 10 ms Hann windows, dB re 1.0; [T].
+        level_db: power of the sound without the room's rumble, 10 ms Hann windows, dB re 1.0; [T].
     """
 
     f0_hz: Array
@@ -74,6 +74,24 @@ def level_contour(audio: Array, window_s: float = 0.01) -> Array:
     frames = _frames(audio, window, frame_count(len(audio)))
     power = (frames**2) @ (taper / taper.sum())
     return np.asarray(10.0 * np.log10(np.maximum(power, 10 ** (SILENCE_DB / 10))))
+
+
+def without_rumble(audio: Array, lowest_hz: float) -> Array:
+    """The sound without what rooms and stands rumble below it; [N], in time with ``audio``.
+
+    In some recordings that is louder than the beginning of the note: heard with it, an oboe would speak 70 ms early.
+
+    Args:
+        audio: mono at ``ANALYSIS_RATE``; [N].
+        lowest_hz: lowest fundamental of the sound; what is kept begins at two thirds of it, at 62 Hz at most.
+    """
+    if len(audio) < 2:
+        return audio
+    from scipy import signal
+
+    cutoff = float(np.clip(2.0 / 3.0 * lowest_hz, 15.0, NOISE_EDGES_HZ[1]))
+    sections = signal.butter(4, cutoff, "highpass", fs=ANALYSIS_RATE, output="sos")
+    return np.asarray(signal.sosfiltfilt(sections, audio, padlen=min(len(audio) - 1, ANALYSIS_RATE // 20)))
 
 
 def _window_response(bins_off: Array, ratio: float) -> Array:
@@ -284,7 +302,8 @@ def analyse_with_f0(
     density = _below_first_partial(audio, f0_hz, density)
     widths = np.diff(np.array(NOISE_EDGES_HZ))
     noise_db = 10 * np.log10(np.maximum(density * widths, 10 ** (SILENCE_DB / 10)))
-    return Analysis(f0_hz=f0_hz, voiced=voiced, partials=partials, noise_db=noise_db, level_db=level_contour(audio))
+    level_db = level_contour(without_rumble(audio, float(f0_hz.min())))
+    return Analysis(f0_hz=f0_hz, voiced=voiced, partials=partials, noise_db=noise_db, level_db=level_db)
 
 
 def _between_partials(density: Array, frequency: Array, f0: Array) -> Array:

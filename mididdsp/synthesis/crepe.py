@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.synthesis.analysis import ANALYSIS_RATE, frame_count, level_contour, track_f0
+from mididdsp.synthesis.analysis import ANALYSIS_RATE, frame_count, level_contour, track_f0, without_rumble
 from mididdsp.synthesis.tracking import Track
-from mididdsp.units import FRAME_RATE, hz_to_midi
+from mididdsp.units import FRAME_RATE, hz_to_midi, midi_to_hz
 
 Array = NDArray[np.floating[Any]]
 
@@ -81,7 +81,7 @@ def track_with_crepe(
     periodicity = np.interp(time, rows, probabilities[rows, path])
     f0, voiced = track_f0(audio, guide, reach_cents=60.0, top_db=top_db)
     return Track(f0_hz=f0, voiced=voiced & (periodicity >= _VOICED_FROM), periodicity=np.clip(periodicity, 0.0, 1.0),
-                 level_db=level_contour(audio))
+                 level_db=level_contour(without_rumble(audio, float(midi_to_hz(low)))))
 
 
 def pitch_probabilities(audio: Array, *, model: str, device: str = "cpu") -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.synthesis.analysis import ANALYSIS_RATE, HOP, frame_count, level_contour, track_f0
+from mididdsp.synthesis.analysis import ANALYSIS_RATE, HOP, frame_count, level_contour, track_f0, without_rumble
 from mididdsp.units import midi_to_hz
 
 Array = NDArray[np.floating[Any]]
@@ -64,7 +64,7 @@ def track_pitch(
     for first in range(0, decisions, per_chunk):
         scores.append(_scores(audio, candidates, first, min(first + per_chunk, decisions)))
     score = np.concatenate(scores)
-    level = level_contour(audio)
+    level = level_contour(without_rumble(audio, float(midi_to_hz(low))))
     loudness = level_contour(audio, 0.03)[::PATH_HOP]
     quiet = loudness < (loudness.max() if top_db is None else top_db) - _QUIET_DB
     path, voiced = _path(score, quiet)

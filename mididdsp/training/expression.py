@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 from torch import Tensor, nn
 
 from mididdsp.checkpoints import load_checkpoint, save_checkpoint, shipped
@@ -23,6 +24,7 @@ from mididdsp.data.expression_set import (
     violin_examples,
 )
 from mididdsp.data.notes_dataset import TrainingNote, dynamic_level_db, load_notes, load_phrase_notes, read_about
+from mididdsp.expression.bends import KNOTS
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
     NO_FLOOR,
@@ -59,6 +61,12 @@ ATTRIBUTION = ("Trained on samples of the Philharmonia Orchestra's players (CC B
                "facts of the violin transcriptions of Tamer et al. 2023 (Music Technology Group, Universitat Pompeu "
                "Fabra).")
 
+TAILS: Mapping[str, tuple[float, float]] = {"release_s": (5.0, 0.9)}
+"""Degrees of freedom and spread of Student's t, as which attributes of notes among others depart from their means.
+
+Training phrases are as likely by these as by a Gaussian; players of other recordings let go of their notes now and then
+in quite another way (valid: .15 nats)."""
+
 _FEWEST_PHRASED, _FEWEST_DULL = 20, 10
 
 
@@ -85,7 +93,7 @@ def loss(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
     place = next(model.parameters()).device
     context, instrument, values, known, vibrates = (tensor.to(place) for tensor in batch)
     mean, factor, logit = model(context, instrument)
-    values, gain = cast(ExpressionNetwork, model).lines.evened(instrument, surrounded(context), mean, factor, values)
+    values, gain = cast(ExpressionNetwork, model).evened(instrument, surrounded(context), mean, factor, values)
     likelihood = masked_log_likelihood(mean, factor, values, known) + (gain * known).sum(-1)
     attributes = -likelihood.sum() / known.sum()
     told = torch.isfinite(vibrates)
@@ -122,8 +130,7 @@ def figures(model: ExpressionNetwork, examples: Examples) -> dict[str, float]:
     with torch.inference_mode():
         context, instrument = torch.from_numpy(examples.context), torch.from_numpy(examples.instrument)
         mean, factor, logit = model(context, instrument)
-        values, gain = model.lines.evened(instrument, surrounded(context), mean, factor,
-                                          torch.from_numpy(examples.values))
+        values, gain = model.evened(instrument, surrounded(context), mean, factor, torch.from_numpy(examples.values))
         variance = (factor**2).sum(-1)
         known = torch.from_numpy(examples.known)
         density = 0.5 * ((values - mean) ** 2 / variance + torch.log(2 * np.pi * variance)) - gain
@@ -163,6 +170,7 @@ def run(config: Mapping[str, Any]) -> Path:
         network.levelled.zero_()
     network.lines.shifts.zero_()
     network.lines.stretches.zero_()
+    network.tails.copy_(heavy_tails())
     if not config["made_up"]:
         dataset = Path(config["data"])
         single, playing = load_notes(dataset, "train"), load_phrase_notes(dataset, "train")
@@ -229,6 +237,15 @@ def run(config: Mapping[str, Any]) -> Path:
     if curve.exists():
         shutil.copyfile(curve, out / "checkpoint" / CURVE_FILE)
     return out / "checkpoint"
+
+
+def heavy_tails() -> Tensor:
+    """``ExpressionNetwork.tails``: those of ``TAILS`` among others, 0 of the rest; [2, ATTRIBUTES, KNOTS]."""
+    result = torch.zeros(2, len(ATTRIBUTES), len(KNOTS))
+    knots = np.array(KNOTS)
+    for name, (freedom, spread) in TAILS.items():
+        result[1, ATTRIBUTES.index(name)] = torch.from_numpy(spread * stdtrit(freedom, ndtr(knots)) - knots)
+    return result
 
 
 def phrased_pitches(notes: Sequence[TrainingNote]) -> Tensor:

@@ -87,6 +87,14 @@ def test_what_an_editor_faded_tells_no_release(dataset: Path) -> None:
     assert told == [0.0, 1.0]
 
 
+def test_notes_that_were_asked_to_swell_teach_vibrato_alone(dataset: Path) -> None:
+    notes = load_notes(dataset, "train")
+    swells = [replace(note, facts={**note.facts, "velocity": None, "dynamic": "cresc-decresc"}) for note in notes]
+    examples = single_note_examples(swells, copies=6, seed=0)
+    assert np.isfinite(examples.vibrates).any()
+    assert not examples.known[:, [ATTRIBUTES.index(name) for name in SINGLE_NOTE_ATTRIBUTES]].any()
+
+
 def test_single_notes(dataset: Path) -> None:
     examples = single_note_examples(load_notes(dataset, "train"), copies=6, seed=0)
     check(examples)

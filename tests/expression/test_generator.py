@@ -20,6 +20,7 @@ from mididdsp.expression.generator import (
     BELOW_FLOOR,
     COMPANY_REACH,
     CONTEXT_FEATURES,
+    LATEST_VIBRATO,
     MOOD_WEIGHTS,
     NO_FLOOR,
     PHRASED_VELOCITY,
@@ -29,6 +30,7 @@ from mididdsp.expression.generator import (
     SCALES,
     SHORTEST_VIBRATO_S,
     SPREAD_ALONE,
+    SPREAD_AT_REPEATS,
     SPREAD_IN_COMPANY,
     SPREAD_WITH_VELOCITY,
     SURFACE_ATTRIBUTES,
@@ -37,6 +39,7 @@ from mididdsp.expression.generator import (
     ExpressionGenerator,
     ExpressionNetwork,
     Neighbour,
+    _shares,
     as_phrased,
     context_features,
     masked_log_likelihood,
@@ -188,6 +191,36 @@ def test_what_is_narrowed_does_not_narrow_what_varies_with_it() -> None:
         assert spread == pytest.approx(wanted, rel=0.2), name
 
 
+@pytest.mark.parametrize(("change", "repeats"), [
+    ({}, True), ({"pitch": 61.0}, False), ({"velocity": 90}, False), ({"duration": 0.38}, False)])
+def test_repeated_notes_differ_by_more_than_others(change: dict[str, Any], repeats: bool) -> None:
+    """The last of three notes is another; the first and the middle one are what they are all the same."""
+    notes = [Note(id=f"n{index}", onset=0.5 * index, duration=0.48, pitch=60.0 + 5.0 * (index == 0), velocity=80)
+             for index in range(3)]
+    notes[2] = replace(notes[2], **change)
+    made, plan = generator(), plan_part(Part(name="p", instrument="flute", notes=tuple(notes)))
+    mean = made.express(plan, seed=0, temperature=0.0)
+    drawn = [made.express(plan, seed=seed) for seed in range(300)]
+    planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
+    shares = SPREAD_AT_REPEATS if repeats else SPREAD_IN_COMPANY
+    for note, share in (("n0", SPREAD_IN_COMPANY["level_db"]), ("n1", shares["level_db"])):
+        spread = np.std([one[note].level_db - mean[note].level_db for one in drawn])
+        factor = made._outlook("flute", planned[note], planned).factor[ATTRIBUTES.index("level_db")]
+        # 300 draws: a standard error of 4 %; draws beyond 2.5 sigma are clipped
+        assert spread == pytest.approx(share * SCALES["level_db"].spread * np.linalg.norm(factor), rel=0.15), note
+
+
+def test_a_note_that_is_joined_repeats_nothing() -> None:
+    notes = tuple(Note(id=name, onset=onset, duration=0.48, pitch=60.0, velocity=80)
+                  for name, onset in (("a", 0.0), ("b", 0.5)))
+    plan = plan_part(Part(name="p", instrument="flute", notes=notes))
+    planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
+    assert _shares(planned["b"], planned)["level_db"] == SPREAD_AT_REPEATS["level_db"]
+    joined = planned | {"b": replace(planned["b"], joined=True)}
+    assert _shares(joined["b"], joined)["level_db"] == SPREAD_IN_COMPANY["level_db"]
+    assert _shares(joined["a"], joined)["level_db"] == SPREAD_IN_COMPANY["level_db"]
+
+
 def test_a_note_by_itself_is_in_tune_and_as_bright_as_its_dynamic() -> None:
     made = generator()
     alone = plan_part(Part(name="p", instrument="flute", notes=(
@@ -332,7 +365,7 @@ def test_any_part_is_expressed_legally(part: Part, seed: int, temperature: float
         assert isinstance(one, NoteExpression)  # the type checks the ranges
         assert (one.vibrato_rate_hz is None) == (one.vibrato_delay_s is None) == (one.vibrato_cents == 0)
         if one.vibrato_delay_s is not None:
-            assert one.vibrato_delay_s <= 0.5 * note.duration
+            assert one.vibrato_delay_s <= LATEST_VIBRATO * note.duration
 
 
 @pytest.mark.parametrize("instrument", sorted(INSTRUMENTS))

@@ -108,6 +108,27 @@ def test_bends_change_what_is_played_and_nothing_that_varies_with_it() -> None:
 
 
 @torch.inference_mode()
+def test_tails_bend_an_attribute_of_all_instruments_among_others() -> None:
+    made, (context, instrument) = network(), notes()
+    release, level = (ATTRIBUTES.index(name) for name in ("release_s", "level_db"))
+    made.tails[1, release] = 0.3 * torch.tensor(KNOTS).tanh()
+    among = torch.tensor([False, True])
+    mean, factor, _ = made(context, instrument)
+    drawn = mean + torch.randn(2, len(ATTRIBUTES), generator=torch.Generator().manual_seed(0))
+    played = made.played(instrument, among, mean, factor, drawn)
+    assert torch.allclose(played[0], drawn[0], atol=1e-6)
+    assert torch.allclose(played[1, :level + 1], drawn[1, :level + 1], atol=1e-6)
+    width = factor[1, release].norm()
+    away = (drawn - mean)[1, release] / width
+    assert float((played - mean)[1, release]) == pytest.approx(
+        float(width * bent(away, 0.3 * torch.tensor(KNOTS).tanh())), rel=1e-4)
+    again, gain = made.evened(instrument, among, mean, factor, played)
+    assert torch.allclose(again, drawn, atol=1e-5)
+    assert gain[1, release] < 0.0  # wider there: less dense
+    assert not gain[0].any()
+
+
+@torch.inference_mode()
 def test_shifts_are_of_what_is_asked_for_among_others() -> None:
     made, (context, instrument) = network(), notes()
     mean, factor, logit = made(context, instrument)
@@ -173,6 +194,7 @@ def test_the_draws_behind_an_expression_are_told_back() -> None:
     made = ExpressionGenerator(network())
     made.network.lines.widths[1] = 0.3
     made.network.lines.bends[1] = 0.5 * torch.tensor(KNOTS).tanh()
+    made.network.tails[1, ATTRIBUTES.index("release_s")] = 0.2 * torch.tensor(KNOTS)
     outlook = made._outlook("oboe", planned["1"], planned)
     mood = 0.5 * np.random.default_rng(0).standard_normal(len(ATTRIBUTES))
     drawn = outlook.mean + outlook.factor @ mood
@@ -183,10 +205,10 @@ def test_the_draws_behind_an_expression_are_told_back() -> None:
     np.testing.assert_allclose(_residual(given, outlook), wanted, atol=1e-5)
 
 
-def test_a_checkpoint_without_lines_plays_as_it_did() -> None:
+def test_a_checkpoint_without_lines_and_tails_plays_as_it_did() -> None:
     made = network()
     tensors, card = ExpressionGenerator(made).to_checkpoint()
-    old = {name: value for name, value in tensors.items() if not name.startswith("lines.")}
+    old = {name: value for name, value in tensors.items() if not name.startswith("lines.") and name != "tails"}
     assert len(old) < len(tensors)
     again = ExpressionGenerator.from_checkpoint(old, {"model": card})
     context, instrument = torch.randn(4, CONTEXT_FEATURES), torch.tensor([0, 3, 5, 15])

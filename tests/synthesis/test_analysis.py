@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mididdsp.expression.analysis import sounding_span
 from mididdsp.synthesis.analysis import (
     ANALYSIS_RATE,
     CONTENT_HZ,
@@ -19,6 +20,7 @@ from mididdsp.synthesis.analysis import (
     frame_count,
     level_contour,
     track_f0,
+    without_rumble,
 )
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
@@ -208,3 +210,18 @@ def test_short_and_silent_sounds_have_parameters(samples: int, amplitude: float)
     pitch, strength = find_pitch(audio, 69.0)
     assert 56.0 <= pitch <= 82.0
     assert 0.0 <= strength <= 1.0
+
+
+@pytest.mark.parametrize("pitch", [22.0, 40.0, 70.0])
+def test_a_note_begins_where_it_sounds_not_where_the_stand_rumbles(pitch: float) -> None:
+    sound = np.concatenate([np.zeros(ANALYSIS_RATE // 4), tone(pitch, 0.5), np.zeros(ANALYSIS_RATE // 4)])
+    # 15 dB below the tone, from the first sample to the last, as under some oboes; 12 Hz is below the lowest note too
+    time = np.arange(len(sound)) / ANALYSIS_RATE
+    rumble = 0.25 * np.sqrt((sound**2).max()) * np.sin(2 * np.pi * (12.0 if pitch < 36.0 else 30.0) * time)
+    quiet, loud = (sounding_span(analyse_note(audio, pitch).level_db)[:2] for audio in (sound, sound + rumble))
+    # a filter as narrow as a low note's rings on for some of its periods
+    assert np.abs(np.array(loud) - quiet).max() <= max(2, 1.5 * FRAME_RATE / midi_to_hz(pitch))
+    kept = slice(int(0.5 * ANALYSIS_RATE), int(0.7 * ANALYSIS_RATE))
+    left = without_rumble(sound, float(midi_to_hz(pitch)))[kept]
+    # a fundamental half as high again as the border loses a third of a dB
+    assert 10 * np.log10((left**2).mean() / (sound[kept] ** 2).mean()) == pytest.approx(0.0, abs=0.35)

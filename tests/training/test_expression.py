@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mididdsp.checkpoints import load_checkpoint
 from mididdsp.data.expression_set import Examples
 from mididdsp.data.notes_dataset import TrainingNote
+from mididdsp.expression.bends import bent
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
     NO_FLOOR,
@@ -34,9 +35,11 @@ from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
 from mididdsp.training.expression import (
+    TAILS,
     Batches,
     dullest,
     figures,
+    heavy_tails,
     level_rungs,
     loss,
     monotone_penalty,
@@ -208,6 +211,20 @@ def test_rungs_put_the_dynamics_as_far_apart_as_asked() -> None:
             mean = network(torch.from_numpy(context), torch.full((len(notes),), oboe))[0][:, LEVEL]
         tolerance = 0.3 if velocity == 88.0 else 1e-3  # between marks the network bends; at them only rounding is left
         assert SCALES["level_db"].backward(float(mean.mean())) == pytest.approx(expected, abs=tolerance)
+
+
+def test_tails_are_those_of_students_t() -> None:
+    tails = heavy_tails()
+    assert not tails[0].any()
+    named = [ATTRIBUTES.index(name) for name in TAILS]
+    assert not np.delete(tails[1].numpy(), named, axis=0).any()
+    freedom, spread = TAILS["release_s"]
+    random = np.random.default_rng(0)
+    drawn = bent(torch.from_numpy(random.standard_normal(200_000)),
+                 tails[1, ATTRIBUTES.index("release_s")].double().expand(200_000, -1)).numpy()
+    wanted = spread * random.standard_t(freedom, 200_000)
+    shares = (0.5, 5, 25, 50, 75, 95, 99.5)
+    np.testing.assert_allclose(np.percentile(drawn, shares), np.percentile(wanted, shares), atol=0.12)
 
 
 def test_pitches_of_phrases() -> None:
