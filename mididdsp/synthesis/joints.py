@@ -21,11 +21,9 @@ PRE_FRAMES = 8
 """Frames generated before the onset: the sound's rise to 25 dB below its top."""
 
 _SLUR_REACH_S = 0.2
-_SLUR_DIP_DB = {"strings": 1.7, "woodwind": 1.7, "brass": 1.4}
-_LEAST_SLUR_DIP_DB = 0.3
-"""How far a slur dips below the softer of its notes, and beyond what the line between them does at least. Players dip
-by 2.6 to 3.4 dB on average (figures/playing.md), brass by less from step to step; from 3 dB on a dip is heard as a new
-bow or breath, and a slur that was asked for has none."""
+_SLUR_DIP_DB = {"strings": 1.2, "woodwind": 1.5, "brass": 1.4}
+"""How far slurs dip beyond what two notes of different levels do anyway. Players dip by 2.6 to 3.4 dB on average
+(figures/playing.md); from 3 dB on a dip is heard as a new bow or breath, and a slur that was asked for has none."""
 _SLUR_DIP_S = {"strings": 0.05, "woodwind": 0.03, "brass": 0.035}
 """How wide they are at half their depth, in recorded phrases: fingers and tongues are quicker than bows."""
 _SLUR_NEAR_DB = 0.3
@@ -150,12 +148,11 @@ def bridged(
     level: Array, noise: Array, places: list[Place], start: float, family: str
 ) -> tuple[Array, Array]:
     """No new attack inside a slur, but a small dip: around a joint the level lies on or above a line between its sides,
-    and dips from there for 30 to 50 ms on either side, so far as the line is not below both notes already. The noise
-    dips with it, and has no burst there.
+    and dips from there for 30 to 50 ms on either side. The noise dips with it, and has no burst there.
 
     Recorded slurs are few and of strings and winds alone; where the network knows none it begins each note anew.
     """
-    plain, level, noise = level, level.copy(), noise.copy()
+    level, noise = level.copy(), noise.copy()
     for before, place in zip(places, places[1:]):
         reach = min(_SLUR_REACH_S, 0.4 * before.seconds, 0.4 * place.seconds)
         first = max(0, round((place.onset - reach - start) * FRAME_RATE))
@@ -167,20 +164,11 @@ def bridged(
         part = np.linspace(0.0, 1.0, last - first + 1)
         span = slice(first, last + 1)
         line = level[first] + (level[last] - level[first]) * part
-        middle = 0.5 * (level[first] + level[last])
-        below = min(_held(plain, note, start) for note in (before, place)) - middle
-        dip = max(_SLUR_DIP_DB[family] - max(below, 0.0), _LEAST_SLUR_DIP_DB) * bump
-        level[span] = np.maximum(level[span], line - _SLUR_NEAR_DB) - dip
+        level[span] = np.maximum(level[span], line - _SLUR_NEAR_DB) - _SLUR_DIP_DB[family] * bump
         ends = noise[first], noise[last]
-        most = ends[0] + np.outer(part, ends[1] - ends[0]) - dip[:, None] + _SLUR_NOISE_DB
+        most = ends[0] + np.outer(part, ends[1] - ends[0]) - (_SLUR_DIP_DB[family] * bump)[:, None] + _SLUR_NOISE_DB
         noise[span] = np.minimum(noise[span], most + 60.0 * (1.0 - bump[:, None]) ** 2)
     return level, noise
-
-
-def _held(level: Array, place: Place, start: float) -> float:
-    """Level that a note holds: the upper quartile over it, dB."""
-    first, last = (round((time - start) * FRAME_RATE) for time in (place.onset, place.offset))
-    return float(np.percentile(level[max(first, 0) : max(last, first + 1)], 75))
 
 
 def _ramp(position: Array) -> Array:
