@@ -17,12 +17,11 @@ from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.expression.bends import bent
 from mididdsp.expression.generator import (
     CONTEXT_FEATURES,
+    LONGEST_TOLD_S,
     NO_FLOOR,
     REACH,
     SCALES,
     VELOCITY_MARKS,
-    VIBRATO_FEATURES,
-    VIBRATO_PLAIN,
     ExpressionConfig,
     ExpressionGenerator,
     ExpressionNetwork,
@@ -30,7 +29,6 @@ from mididdsp.expression.generator import (
     masked_log_likelihood,
 )
 from mididdsp.expression.types import ATTRIBUTES, NoteExpression
-from mididdsp.expression.vibrato_lines import VibratoLines
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
@@ -78,7 +76,6 @@ class _Rising(nn.Module):
     def __init__(self, level: float, brightness: float) -> None:
         super().__init__()
         self.rise = nn.Parameter(torch.zeros(COUNT))
-        self.lines = VibratoLines(VIBRATO_FEATURES, VIBRATO_PLAIN)
         with torch.no_grad():
             self.rise[ATTRIBUTES.index("level_db")] = level
             self.rise[ATTRIBUTES.index("brightness")] = brightness
@@ -86,6 +83,12 @@ class _Rising(nn.Module):
     def forward(self, context: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mean = context[:, 4:5] * 32.0 / 79.0 * self.rise
         return mean, torch.eye(COUNT).expand(len(context), -1, -1), torch.zeros(len(context))
+
+    def evened(
+        self, instrument: Tensor, among: Tensor, mean: Tensor, factor: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What is drawn is played."""
+        return values, torch.zeros_like(values)
 
 
 def test_batches_are_functions_of_the_step_with_a_share_of_each_source() -> None:
@@ -209,7 +212,8 @@ def test_rungs_put_the_dynamics_as_far_apart_as_asked() -> None:
                                              [None] * 2 * REACH) for note in notes]).astype(np.float32)
         with torch.inference_mode():
             mean = network(torch.from_numpy(context), torch.full((len(notes),), oboe))[0][:, LEVEL]
-        tolerance = 0.3 if velocity == 88.0 else 1e-3  # between marks the network bends; at them only rounding is left
+        # between marks the network bends; at them only rounding is left, for notes as long as a length of the table
+        tolerance = 0.3 if velocity == 88.0 else 0.01 if seconds > LONGEST_TOLD_S else 1e-3
         assert SCALES["level_db"].backward(float(mean.mean())) == pytest.approx(expected, abs=tolerance)
 
 
