@@ -44,7 +44,7 @@ class Contours:
         f0_hz: fundamental, > 0, held through unvoiced frames; float32 [T].
         voiced: whether there is one; bool [T].
         periodicity: the tracker's confidence, 0 to 1; float32 [T].
-        level_db: power of the sound in Hann windows of 10 ms, dB re 1.0; float32 [T].
+        level_db: power of the sound without rumble in Hann windows of 10 ms, dB re 1.0; float32 [T].
     """
 
     f0_hz: NDArray[np.float32]

@@ -37,7 +37,8 @@ _QUIET_DB = 48.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Track:
-    """f0_hz [T] (held through unvoiced frames), voiced [T], periodicity 0–1 [T], level_db [T]; 250 frames a second."""
+    """f0_hz [T] (held through unvoiced frames), voiced [T], periodicity 0–1 [T], level_db [T] (without rumble); 250
+    frames a second."""
 
     f0_hz: Array
     voiced: NDArray[np.bool_]
