@@ -24,6 +24,7 @@ from bench import (
     phrase_set,
     pitch,
     rivals,
+    skirts,
     swells,
     two_sample,
     workbench,
@@ -55,6 +56,32 @@ def placed(parts: list[tuple[float, np.ndarray]], seconds: float) -> np.ndarray:
     for start, audio in parts:
         out[round(start * RATE):round(start * RATE) + len(audio)] += audio
     return out
+
+
+class TestSkirts:
+    def test_noise_moves_amplitude_and_phase_alike_and_a_swell_amplitude_alone(self) -> None:
+        sound = tone(440.0, 2.0)
+        noisy = sound + 3e-4 * np.random.default_rng(0).standard_normal(len(sound))
+        for amplitude, phase in skirts.movement(np.pad(noisy, 4800), 69.0, 0.1, 2.0):
+            if np.isfinite(amplitude):
+                assert phase == pytest.approx(amplitude, abs=2.0)  # 70 values of each: chi squared scatters by .7 dB
+        swelling = sound * np.exp(0.02 * np.sin(2 * np.pi * 50.0 * np.arange(len(sound)) / RATE))
+        amplitude, phase = skirts.movement(np.pad(swelling, 4800), 69.0, 0.1, 2.0)[0]
+        assert amplitude == pytest.approx(10 * np.log10(0.02**2 / 2), abs=1.5)  # two periods damp it a little
+        assert phase < amplitude - 20.0
+
+    def test_low_and_short_notes_tell_nothing(self) -> None:
+        assert np.isnan(skirts.movement(np.pad(tone(110.0, 2.0), 4800), 45.0, 0.1, 2.0)).all()
+        assert np.isnan(skirts.movement(np.pad(tone(440.0, 0.4), 4800), 69.0, 0.1, 0.4)).all()
+
+    def test_a_family_is_told_by_the_clips_that_all_players_tell(self) -> None:
+        one = np.full((len(skirts.GROUPS), 2), -20.0)
+        deaf = np.full((len(skirts.GROUPS), 2), np.nan)
+        figures = skirts.summarise(["strings", "strings"], [dict.fromkeys(skirts.PLAYERS, one),
+                                                            {"real": one, "resynthesis": deaf, "ours": one}])
+        assert figures["strings"]["1-2"]["clips"] == 1
+        assert figures["strings"]["1-2"]["ours"] == {"amplitude": -20.0, "phase": -20.0}
+        assert "brass" not in figures
 
 
 class TestContours:

@@ -4,7 +4,7 @@ Conventions: production. A segment's first sample is the first at or after its s
 samples; its last frame is held for one frame. Levels at or below -120 dB are exactly zero, and so are rests. A sound
 whose parameters do not start or end in silence is faded over 1.5 ms there, so that it cannot click.
 
-A segment's audio depends on the segment and the seed alone: noise and the phases that partials start at are keyed by
+A segment's audio depends on the segment and the seed alone: noise and the phases of partials are keyed by
 the segment's id. Work goes in fixed tiles counted from the segment's start, so neither the block size of a stream nor
 the length of a slur changes a bit or the memory needed.
 """
@@ -23,6 +23,7 @@ from torch import Tensor
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis.dsp.noise import noise_tiles, random_spectra
 from mididdsp.synthesis.dsp.period_tables import SAMPLE_TOLERANCE, TILE_FRAMES, tone_samples, tone_tiles
+from mididdsp.synthesis.skirts import NOISE_FRAMES, REACH, turned
 from mididdsp.synthesis.types import Float32, Segment
 from mididdsp.units import FRAME_RATE, SILENCE_DB
 
@@ -38,6 +39,9 @@ room have spread them. Inside a period the envelope of the octave from 4 to 8 kH
 percentile), as noise's does; in phase it rises 10 to 11. The lowest keep their pulse, as those of brass do: with all
 of them spread, trackers of pitch hear another octave of low notes (3 % of frames of low instruments, training phrases).
 """
+
+_LEAST_SHARE = np.float32(1e-7)
+"""Of a partial among all; what is less is not there, and is still."""
 
 RenderPart = Literal["harmonic", "noise"]
 
@@ -59,6 +63,19 @@ def start_phases(name: str, partials: int, seed: int) -> NDArray[np.float64]:
     return np.asarray(PHASE_SPREAD * np.maximum(np.arange(1, partials + 1) - IN_PHASE, 0) * drawn)
 
 
+def turning(segment: Segment, first: int, last: int, seed: int) -> Float32:
+    """By how much partials are turned in frames [first, last) of a segment; radians, [last - first, H].
+
+    Where in the noise a partial's phases are taken from hangs on the segment's id and the partial's number.
+    """
+    low, high = max(0, first - REACH), min(segment.frames, last + REACH)
+    share = np.maximum(segment.harmonics[low:high].T, _LEAST_SHARE)
+    total_db = np.maximum(segment.amplitude_db[low:high], SILENCE_DB)
+    places = keyed_generator(seed, segment.id, "skirts").integers(NOISE_FRAMES, size=len(share))
+    phases = turned(np.log(share) + np.float32(np.log(10.0) / 20.0) * total_db, places + low)
+    return phases[:, first - low : last - low].T
+
+
 def render_segment(
     segment: Segment,
     *,
@@ -67,6 +84,7 @@ def render_segment(
     seed: int,
     frame_rate: float = FRAME_RATE,
     parts: Sequence[RenderPart] = ALL_PARTS,
+    skirts: bool = True,
 ) -> tuple[int, Float32]:
     """The sound of one segment.
 
@@ -77,6 +95,7 @@ def render_segment(
         seed: of the noise and of the partials' phases.
         frame_rate: frames per second.
         parts: "harmonic", "noise" or both.
+        skirts: noise around the partials turns their phases; it looks a sixth of a second ahead.
 
     Returns:
         Index of the first sample from the start of the piece, which is below 0 for a segment that starts before it,
@@ -85,7 +104,7 @@ def render_segment(
     Raises:
         ValueError: edges that do not fit the bands, or an unknown part.
     """
-    pieces = list(_segment_pieces(segment, noise_edges_hz, sample_rate, seed, frame_rate, parts))
+    pieces = list(_segment_pieces(segment, noise_edges_hz, sample_rate, seed, frame_rate, parts, skirts))
     audio = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
     return first_sample(segment.start_s, sample_rate), audio
 
@@ -190,7 +209,7 @@ class _Reader:
 
 
 def _segment_pieces(segment: Segment, noise_edges_hz: Sequence[float], sample_rate: int, seed: int, frame_rate: float,
-                    parts: Sequence[RenderPart]) -> Iterator[Float32]:
+                    parts: Sequence[RenderPart], skirts: bool = True) -> Iterator[Float32]:
     """The sound of a segment in pieces of about half a second, whose borders depend on the segment alone."""
     if unknown := set(parts) - set(ALL_PARTS):
         raise ValueError(f'"{min(unknown)}" is no part of a sound; use "harmonic" and "noise"')
@@ -202,7 +221,7 @@ def _segment_pieces(segment: Segment, noise_edges_hz: Sequence[float], sample_ra
     samples = tone_samples(segment.frames, sample_rate, frame_rate, offset_s)
     streams = []
     if "harmonic" in parts and segment.harmonics.shape[1] > 0:
-        tone = _harmonic_tiles(segment, sample_rate, frame_rate, offset_s, seed)
+        tone = _harmonic_tiles(segment, sample_rate, frame_rate, offset_s, seed, skirts)
         ends = _audible(segment.amplitude_db[[0, -1]])
         streams.append(_Reader(_ramped(tone, samples, sample_rate, bool(ends[0]), bool(ends[1]))))
     if "noise" in parts and bool((segment.noise_db > SILENCE_DB).any()):
@@ -230,7 +249,7 @@ def _amplitude(level_db: Float32) -> Float32:
 
 
 def _harmonic_tiles(segment: Segment, sample_rate: int, frame_rate: float, offset_s: float,
-                    seed: int) -> Iterator[Float32]:
+                    seed: int, skirts: bool) -> Iterator[Float32]:
     total = _amplitude(segment.amplitude_db)
 
     def amplitudes(first: int, last: int) -> Tensor:
@@ -238,9 +257,14 @@ def _harmonic_tiles(segment: Segment, sample_rate: int, frame_rate: float, offse
 
     f0_hz = torch.from_numpy(segment.f0_hz.copy())  # a copy: values may be read-only, which torch warns of
     partials = segment.harmonics.shape[1]
-    phases = torch.from_numpy(start_phases(segment.id, partials, seed))
+    starting = start_phases(segment.id, partials, seed)
+
+    def phases(first: int, last: int) -> Tensor:
+        turned_by = turning(segment, first, last, seed) if skirts else np.zeros((last - first, 1))
+        return torch.from_numpy(starting + turned_by)
+
     return _single_threaded(tone_tiles(f0_hz, amplitudes, partials, sample_rate=sample_rate, frame_rate=frame_rate,
-                                       offset_s=offset_s, phases=phases))
+                                       offset_s=offset_s, phases_of=phases))
 
 
 def _noise_tiles(segment: Segment, edges_hz: Sequence[float], sample_rate: int, frame_rate: float, offset_s: float,

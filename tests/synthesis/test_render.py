@@ -16,7 +16,7 @@ from mididdsp.synthesis.dsp.filters import frequency_filter
 from mididdsp.synthesis.dsp.noise import noise_controls
 from mididdsp.synthesis.dsp.oscillators import harmonic_controls, harmonic_synthesis
 from mididdsp.synthesis.effects import decayed_impulse_response, reverb
-from mididdsp.synthesis.render import first_sample, render_segment, render_stream, start_phases
+from mididdsp.synthesis.render import first_sample, render_segment, render_stream, start_phases, turning
 from mididdsp.synthesis.types import Segment
 
 EDGES = (0.0, 500.0, 1_000.0, 2_000.0, 4_000.0, 7_000.0, 12_000.0, 20_000.0)
@@ -104,7 +104,7 @@ def test_noise_depends_on_seed_and_id_alone() -> None:
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 def test_starts_are_exact_between_samples(rate: int) -> None:
     start_s = 0.1 + 0.37 / rate
-    first, audio = render_segment(segment(start_s=start_s, f0_hz=200.0, partials=1, noise_db=-130.0), seed=0,
+    first, audio = render_segment(segment(start_s=start_s, f0_hz=200.0, partials=1, noise_db=-130.0, fade=0), seed=0,
                                   noise_edges_hz=EDGES, sample_rate=rate)
     time = (first + np.arange(len(audio))) / rate - start_s
     steady = slice(round(0.06 * rate), round(0.3 * rate))
@@ -141,7 +141,9 @@ def test_parameters_that_start_silent_are_left_alone() -> None:
     level = np.where(one.amplitude_db > -120.0, 10.0 ** (one.amplitude_db / 20.0), 0.0).astype(np.float32)
     amplitudes = torch.from_numpy(one.harmonics * level[:, None])
     tone = period_tables.tone_tiles(torch.from_numpy(one.f0_hz), lambda first, last: amplitudes[first:last], 30,
-                                    sample_rate=48_000, phases=torch.from_numpy(start_phases("a", 30, 0)))
+                                    sample_rate=48_000,
+                                    phases_of=lambda first, last: torch.from_numpy(
+                                        start_phases("a", 30, 0) + turning(one, first, last, 0)))
     assert np.array_equal(audio, torch.cat(list(tone)).numpy())
 
 

@@ -226,7 +226,7 @@ def period_tables(amplitudes: Tensor, phases: Tensor | None = None) -> Tensor:
 
     Args:
         amplitudes: peak amplitude of partials 1..H; [..., H].
-        phases: of each partial where the fundamental's is 0, radians; [H]. None is 0 for all.
+        phases: of each partial where the fundamental's is 0, radians; [H] or [..., H]. None is 0 for all.
 
     Returns:
         [..., table_size(H) + TAPS]: the grid, with its first and last values repeated around it.
@@ -325,7 +325,7 @@ def tone_tiles(
     offset_s: float = 0.0,
     first_frame: int = 0,
     tile_frames: int = TILE_FRAMES,
-    phases: Tensor | None = None,
+    phases_of: Callable[[int, int], Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """The sound of harmonic partials, tile by tile; the tiles joined are ``harmonic_tone``.
 
@@ -339,7 +339,8 @@ def tone_tiles(
         offset_s: time of sample 0 after frame 0, s, 0 or a fraction of a sample.
         first_frame: start with the tile that holds this frame; later tiles are the same either way.
         tile_frames: frames per tile; the tiling, not the sound, depends on it (last bits apart).
-        phases: where each partial starts, radians; [H]. None is 0 for all.
+        phases_of: given frames [first, last), the phase of each partial where the fundamental's is 0, radians;
+            [last - first, H]. None is 0 for all.
 
     Yields:
         Audio [..., samples of the tile], in the dtype of the amplitudes.
@@ -361,14 +362,16 @@ def tone_tiles(
             continue
         audible = audible_partials(track.limit_hz[..., first:ahead], needed, sample_rate)
         amplitudes = amplitudes[..., :needed] * audible
+        phases = None if phases_of is None else phases_of(first, ahead)[:, :needed]
         if ahead == last:  # the last frame is held
             amplitudes = torch.cat([amplitudes, amplitudes[..., -1:, :]], dim=-2)
+            phases = None if phases is None else torch.cat([phases, phases[-1:]])
         most = int(counts.max())
         sample = borders[first:last, None] + np.arange(most)
         fraction = (sample / sample_rate + offset_s) * frame_rate - np.arange(first, last)[:, None]
         span = slice(first, last)
         audio: Tensor = _ReadTables.apply(  # type: ignore[no-untyped-call]
-            period_tables(amplitudes, None if phases is None else phases[:needed]), track.start[..., span],
+            period_tables(amplitudes, phases), track.start[..., span],
             track.step[..., span], track.bend[..., span], torch.from_numpy(fraction).to(f0_hz.device))
         if (counts == most).all():
             yield audio.flatten(-2)

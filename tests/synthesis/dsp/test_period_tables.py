@@ -55,8 +55,9 @@ def shares(frames: int, partials: int, seed: int) -> np.ndarray:
 def test_each_partial_starts_where_it_is_told() -> None:
     f0, amplitudes = smooth_f0(200.0, 900.0, 200, 1), shares(200, 100, 2)  # at 900 Hz 26 partials of the 100 are left
     phases = np.random.default_rng(3).uniform(-20.0, 20.0, 100)
+    told = torch.from_numpy(phases)
     tiles = tone_tiles(torch.from_numpy(f0), lambda first, last: torch.from_numpy(amplitudes[first:last]), 100,
-                       sample_rate=48_000, phases=torch.from_numpy(phases))
+                       sample_rate=48_000, phases_of=lambda first, last: told.expand(last - first, -1))
     expected = direct_sum(f0, amplitudes, 48_000, phases=phases)
     np.testing.assert_allclose(torch.cat(list(tiles)).numpy(), expected, rtol=0, atol=FULL_SCALE_ERROR)
 
