@@ -195,15 +195,16 @@ def table(title: str, others: Sequence[str], names: Sequence[str], found: Sequen
     """
     print(f"\n{title}")
     coloured = [f"{name} coloured" for name in names]
-    for which, what, heads in (
-        (1, "fundamental and loudness alone", [*others, *names]),
-        (2, "second half, coloured by the first", [*others, *names, *coloured]),
+    clips, wholes, halves = zip(*found)
+    for figures, what, heads in (
+        (wholes, "fundamental and loudness alone", [*others, *names]),
+        (halves, "second half, coloured by the first", [*others, *names, *coloured]),
     ):
         print(f"\n| {what} | {' | '.join(heads)} |")
         print(f"|---|{'---|' * len(heads)}")
-        for row in found:
-            print(f"| {row[0].name[:44]} | {' | '.join(f'{value:.2f}' for value in row[which])} |")
-        means = np.mean([row[which] for row in found], axis=0)
+        for clip, values in zip(clips, figures):
+            print(f"| {clip.name[:44]} | {' | '.join(f'{value:.2f}' for value in values)} |")
+        means = np.mean(figures, axis=0)
         print(f"| mean | {' | '.join(f'{value:.2f}' for value in means)} |")
         best = means[len(others) - 1]
         print(f"| mean over analysed | {' | '.join(f'{value / best:.2f}' for value in means)} |", flush=True)

@@ -35,7 +35,7 @@ class Chain:
 
     def __init__(self, expression: Path | None = None, synthesis: Path | None = None, *, temperature: float = 1.0,
                  seed: int = 0) -> None:
-        self._checkpoints = {"expression": expression, "synthesis": synthesis}
+        self._expression, self._synthesis = expression, synthesis
         self.temperature, self.seed = temperature, seed
         self._performer: Any = None
 
@@ -46,7 +46,7 @@ class Chain:
 
         if self._performer is None:
             torch.set_num_threads(1)
-            self._performer = Performer(device="cpu", **{k: v for k, v in self._checkpoints.items() if v is not None})
+            self._performer = Performer(device="cpu", expression=self._expression, synthesis=self._synthesis)
         try:
             return getattr(self._performer, f"{level}_generator")
         except (OSError, ValueError) as problem:

@@ -92,7 +92,7 @@ def crops(grids: Sequence[NoteGrid], random: np.random.Generator) -> tuple[Tenso
     return torch.from_numpy(row), torch.from_numpy(known), torch.from_numpy(inside)
 
 
-def loss(net: Coconet, row: Tensor, known: Tensor, inside: Tensor, *, half: bool) -> Tensor:
+def loss(net: nn.Module, row: Tensor, known: Tensor, inside: Tensor, *, half: bool) -> Tensor:
     """Nats per open cell, each piece counting the same."""
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         logits = net(row, known).float()

@@ -105,8 +105,8 @@ def measured(setup: Setup, clip: clips.Clip) -> dict[str, Any] | None:
     found: dict[str, Any] = {"file": clip.file, "family": clip.family, "instrument": clip.instrument}
     for kind, notes in lists.items():
         sampler = sampled([fluid.Request(instrument=clip.instrument, notes=tuple(notes))])[0]
-        rendered = {"ours": setup.chain.play(clip.instrument, notes, RATE), "fluidsynth": sampler,
-                    "hump": ladder.humps(notes)}
+        ours = setup.chain.play(clip.instrument, notes, RATE)
+        rendered = {"ours": ours, "fluidsynth": sampler, "hump": ladder.humps(notes)}
         spans = [(onset, onset + duration) for onset, duration, _, _ in notes]
         for player, audio in rendered.items():
             if audio is None:
@@ -117,7 +117,7 @@ def measured(setup: Setup, clip: clips.Clip) -> dict[str, Any] | None:
                 found[f"sustain {player}"] = measures.sustain_distance(phrase.audio, audio, RATE)
         if kind == "held":
             joined = [note.joined for note in phrase.notes]
-            for player, audio in (("real", phrase.audio), ("ours", rendered["ours"])):
+            for player, audio in (("real", phrase.audio), ("ours", ours)):
                 found[f"f0 {player}"], found[f"onset f0 {player}"] = f0_inside(audio, notes, joined)
     return found
 

@@ -103,7 +103,8 @@ def distance(reference: Array, other: Array) -> float:
 
 def without_room(audio: Array, room: Reverberation) -> Array:
     """The sound with that room taken away."""
-    return np.concatenate(list(dried([audio[None].astype(np.float32)], RATE, room)), axis=1)[0].astype(np.float64)
+    dry = np.concatenate(list(dried([audio[None].astype(np.float32)], RATE, room)), axis=1)[0]
+    return np.asarray(dry, np.float64)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
               f"{values[:, 1].mean():13.2f} {values[:, 2].mean():10.2f}")
         enough &= bool(np.median(values[:, 0]) >= 10.0)
     print(f"{'transfer':16} {'from s':>7} {'to s':>7} {'asked s':>8}")
-    for name, values in moved.items():
-        before, after, target = np.median(np.array(values), axis=0)
+    for name, decays in moved.items():
+        before, after, target = np.median(np.array(decays), axis=0)
         print(f"{name:16} {before:7.2f} {after:7.2f} {target:8.2f}")
         enough &= bool(abs(np.log(after / target)) < abs(np.log(before / target)))
     return 0 if enough else 1

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,9 @@ EDGES_HZ = tuple(float(edge) for edge in np.linspace(0.0, RATE / 2, BANDS + 1))
 FINE_MELS, PITCHES = 192, 128
 LOWEST, HIGHEST = 24.0, 100.0
 """MIDI numbers between which a fundamental is looked for without a tracker."""
+
+Prepared = tuple[roundtrip.Clip, Tensor, np.ndarray]
+"""A clip, its log-mel frames [T, 64] and its fundamental in Hz [T]."""
 
 EXCERPT = 250
 LONGEST_S = 8.0
@@ -87,16 +91,18 @@ class Pitch(nn.Module):
         self.recurrent = nn.GRU(16 * FINE_MELS // 4, width, batch_first=True, bidirectional=True)
         self.out = nn.Linear(2 * width, PITCHES)
         self.register_buffer("octaves", torch.linspace((LOWEST - 69.0) / 12.0, (HIGHEST - 69.0) / 12.0, PITCHES))
+        self.octaves: Tensor
 
     def forward(self, mel: Tensor) -> Tensor:
         """The mean pitch under a softmax."""
         features = self.convolutions(mel.unsqueeze(1) / 6.0).permute(0, 2, 1, 3).flatten(2)
-        return 440.0 * 2.0 ** (torch.softmax(self.out(self.recurrent(features)[0]), -1) @ self.octaves)
+        octaves: Tensor = torch.softmax(self.out(self.recurrent(features)[0]), -1) @ self.octaves
+        return 440.0 * 2.0**octaves
 
 
-def prepared(data: Path, name: str, limit: int | None) -> list[tuple[roundtrip.Clip, Tensor, np.ndarray]]:
+def prepared(data: Path, name: str, limit: int | None) -> list[Prepared]:
     """Clips of a set with their log-mel frames and fundamentals."""
-    result = []
+    result: list[Prepared] = []
     for clip in roundtrip.clips_of(name, data):
         if limit is not None and len(result) >= limit:
             break
@@ -123,7 +129,8 @@ def fine_mel_of(audio: Tensor) -> Tensor:
 
 
 def train(
-    network: Inference, blind: Pitch | None, clips: list, sources: list[str], minutes: float, out: Path, seed: int = 0
+    network: Inference, blind: Pitch | None, clips: Sequence[Prepared], sources: list[str], minutes: float, out: Path,
+    seed: int = 0,
 ) -> int:
     """Train for so many minutes of processor time, saved every 50 steps; the steps taken."""
     random = np.random.default_rng(seed)
@@ -132,7 +139,10 @@ def train(
     started, step = time.process_time(), 0
     samples = EXCERPT * HOP
     while time.process_time() - started < 60.0 * minutes:
-        audio, mel, f0, source = [], [], [], []
+        audio: list[Tensor] = []
+        mel: list[Tensor] = []
+        f0: list[Tensor] = []
+        source: list[int] = []
         while len(audio) < 6:
             clip, frames, pitch = clips[int(random.integers(len(clips)))]
             if len(clip.audio) < samples + HOP:
@@ -148,7 +158,7 @@ def train(
         made = network.sound(torch.stack(mel), hz, torch.tensor(source), step, samples)
         loss = spectral_loss(sound, made, MIDI_DDSP_WEIGHTS)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(everything.parameters(), 3.0)
         optimiser.step()
         step += 1

@@ -90,7 +90,8 @@ def joint(level: Array, start: float, at: float, stop: float) -> Joint | None:
 
 def written(notes: Sequence[PhraseNote], velocity: int, manner: str) -> tuple[list[NoteTuple], list[tuple[str, ...]]]:
     """Notes and marks as a score has them: each until the next, except over rests."""
-    asked, marks = [], []
+    asked: list[NoteTuple] = []
+    marks: list[tuple[str, ...]] = []
     for index, note in enumerate(notes):
         following = notes[index + 1].onset if index + 1 < len(notes) else note.onset + note.ringing_s
         rest = following - note.onset - note.ringing_s >= REST_S

@@ -116,11 +116,11 @@ def report(figures: Mapping[str, Any]) -> str:
                          shown(take[0], 1, True), shown(sampler[0], 1, True), verdict(reached)))
         blocks.append(table((f"{family}, {figures[family]['clips']} clips", "real", "ours", "dB", "bar", "take dB",
                              "FluidSynth dB", ""), rows))
-    rows = [(name, str(item["clips"]), *(shown(item["ours"][what][0], 1, True) for what in QUANTITIES))
-            for name, item in figures.items() if name not in FAMILIES]
+    lines = [(name, str(item["clips"]), *(shown(item["ours"][what][0], 1, True) for what in QUANTITIES))
+             for name, item in figures.items() if name not in FAMILIES]
     short = [what.replace("partials", "p").replace(" Hz", "").replace("noise to harmonics", "noise")
              for what in QUANTITIES]
-    blocks.append(table(("ours less real, dB", "clips", *short), rows))
+    blocks.append(table(("ours less real, dB", "clips", *short), lines))
     return "\n\n".join(blocks)
 
 

@@ -175,7 +175,7 @@ def _alone(examples: Any) -> Any:
     """Of every single note the first copy without made-up neighbours, with its velocity where there is such a copy."""
     notes = notes_of(examples)
     count = len(notes.pitch) // COPIES
-    by_itself = ~np.isfinite(notes.around).any(axis=1)
+    by_itself = ~np.asarray(np.isfinite(notes.around).any(axis=1))
     rank = (by_itself * 2 + np.isfinite(notes.velocity)).reshape(count, COPIES)
     rows = np.arange(count) * COPIES + rank.argmax(axis=1)
     rows = rows[by_itself[rows]]

@@ -99,7 +99,7 @@ def chains(grids: Sequence[NoteGrid], order: int, config: PriorConfig) -> list[M
 def framewise(models: Sequence[Markov], grid: NoteGrid, order: int, config: PriorConfig) -> NDArray[np.float64]:
     """Nats of each sixteenth, all voices together; [T]."""
     classes = pitch_classes(grid.pitch, config)
-    return np.sum([model.nll(classes[voice], order) for voice, model in enumerate(models)], axis=0)
+    return np.asarray(np.sum([model.nll(classes[voice], order) for voice, model in enumerate(models)], axis=0))
 
 
 def _found(keys: NDArray[np.int64], values: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:

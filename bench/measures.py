@@ -34,12 +34,14 @@ CONTOUR_DEPTH_DB = 35.0
 ONSET_DB = -25.0
 """A note has begun where its level first comes this near to its top."""
 CLICK_HZ = 8000.0
+"""A click at a joint shows above this, where tones have little."""
 RUMBLE_HZ = 62.0
+"""What recordings hold below this is their rooms' and stands', no instrument's; of lower notes, below two thirds."""
 _FLOOR_DB = -120.0
 
 
 def _db(power: Array) -> Array:
-    return 10.0 * np.log10(np.maximum(power, 10.0 ** (_FLOOR_DB / 10.0)))
+    return np.asarray(10.0 * np.log10(np.maximum(power, 10.0 ** (_FLOOR_DB / 10.0))))
 
 
 def level_contour(audio: Array, sample_rate: float, step_s: float = STEP_S, window_s: float = STEP_S) -> Array:
@@ -211,18 +213,6 @@ class NoteTimes:
     body_db: float
 
 
-def find_onset(audio: Array, sample_rate: float, start_s: float = 0.0, stop_s: float | None = None) -> float:
-    """Time in s of the first rise to 25 dB below the top between ``start_s`` and ``stop_s``, from 2 ms levels."""
-    step = 0.001
-    level = level_contour(audio, sample_rate, step, 0.002)
-    first = int(start_s / step)
-    last = len(level) if stop_s is None else min(len(level), int(np.ceil(stop_s / step)))
-    if last <= first:
-        raise ValueError(f"the stretch from {start_s} s to {stop_s} s is empty; give a later stop")
-    part = level[first:last]
-    return float((first + np.argmax(part >= part.max() + ONSET_DB) + 0.5) * step)
-
-
 def _crossing(level: Array, threshold: float, start: int, direction: int) -> float:
     """Place (fractional index) where ``level`` crosses ``threshold``, walking from ``start`` in ``direction``."""
     place = start
@@ -235,7 +225,7 @@ def _crossing(level: Array, threshold: float, start: int, direction: int) -> flo
 
 
 def without_rumble(audio: Array, sample_rate: float, f0_hz: float) -> Array:
-    """The sound above two thirds of its fundamental, above 62 Hz at most: below, it is the room's or the stand's.
+    """The sound above two thirds of its fundamental, above ``RUMBLE_HZ`` at most: below, it is the room's.
 
     Some recordings rumble 20 dB below the note, from the first sample to the last.
     """

@@ -117,7 +117,7 @@ def measure(runs: int) -> dict[str, float]:
     batch = [x[: 8 * 1000].reshape(8, 1000, *x.shape[1:]).clone().requires_grad_() for x in (f0, amplitudes)]
 
     def forward_backward() -> None:
-        harmonic_tone(*batch, sample_rate=RATE).square().sum().backward()
+        harmonic_tone(*batch, sample_rate=RATE).square().sum().backward()  # type: ignore[no-untyped-call]
 
     samples = 60 * RATE
     levels = torch.full((60 * FRAME_RATE, len(NOISE_EDGES_HZ) - 1), 1e-3)

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from scipy import signal
 from scipy.signal import resample_poly
 
+from bench.measures import RUMBLE_HZ
+
 Array = NDArray[np.float64]
 
 WORK_RATE = 16_000
-RUMBLE_HZ = 63.0
 """Analysis runs at this rate, Hz: partials to 7.5 kHz are enough for f0, vibrato and life."""
 FRAME_RATE = 250.0
 _HOP = int(WORK_RATE / FRAME_RATE)
@@ -439,7 +440,6 @@ class Life:
         noise_db: noise-to-harmonic ratio, dB.
         brightness: octaves.
         vibrato: of the same stretch.
-        centre_midi: median pitch of the stretch.
     """
 
     partials_db: Array
@@ -447,15 +447,14 @@ class Life:
     noise_db: float
     brightness: float
     vibrato: Vibrato
-    centre_midi: float
 
 
 def noise_ratio(audio: Array, sample_rate: float, contour: F0Contour, start_s: float, stop_s: float,
                 windows: int = 4, bends: int = 3) -> float:
-    """Noise-to-harmonic ratio in dB between 63 Hz and 8 kHz between two times: the median over windows of what least
-    squares with quadratic envelopes leaves.
+    """Noise-to-harmonic ratio in dB from ``RUMBLE_HZ`` to 8 kHz between two times: the median over windows of what
+    least squares with quadratic envelopes leaves.
 
-    Below 63 Hz recordings hold what their rooms rumble, up to 15 dB above all other noise: no part of an instrument.
+    Below, recordings hold what their rooms rumble, up to 15 dB above all other noise: no part of an instrument.
     Windows are 40 ms, five periods for low notes. Partials follow the contour. The share of noise that the fit itself
     swallows (parameters over samples) is given back. ``bends``: how many polynomials an envelope is made of at most,
     as far as three quarters of the samples of a window tell them; three is the least.
@@ -513,7 +512,7 @@ def life(audio: Array, sample_rate: float, pitch: float, onset_s: float, offset_
     partials = np.array([np.nan if np.isnan(row).all() else float(np.nanmedian(row)) for row in bands])
     return Life(partials_db=partials, f0_cents=band_rms(cents),
                 noise_db=noise_ratio(part, sample_rate, contour, start - begin, stop - begin),
-                brightness=brightness(levels), vibrato=vibrato(cents), centre_midi=midi_of(float(np.median(f0))))
+                brightness=brightness(levels), vibrato=vibrato(cents))
 
 
 def attack_noise(audio: Array, sample_rate: float, pitch: float, onset_s: float, body_db: float, *,

@@ -96,7 +96,7 @@ def fit(features: Array, instrument: NDArray[np.int64], values: Array) -> Fitted
 
     def line(rows: NDArray[np.bool_]) -> tuple[Array, float, int]:
         x, y = matrix[rows], values[rows]
-        found = np.linalg.solve(x.T @ x + penalty, x.T @ y)
+        found = np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ y), np.float64)
         return found, float(((y - x @ found) ** 2).sum()), int(rows.sum())
 
     weights[-1], squares, total = line(np.ones(len(values), bool))

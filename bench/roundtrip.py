@@ -101,7 +101,8 @@ def _magnitudes(audio: Float32, size: int) -> torch.Tensor:
     hop = size // 4
     frames = -(-len(audio) // hop)
     padded = torch.nn.functional.pad(torch.from_numpy(audio), (0, max(0, (frames - 1) * hop + size - len(audio))))
-    return torch.fft.rfft(padded.unfold(0, size, hop) * torch.hann_window(size)).abs()
+    found: torch.Tensor = torch.fft.rfft(padded.unfold(0, size, hop) * torch.hann_window(size)).abs()
+    return found
 
 
 def to_minus_20(audio: Float32) -> float:
@@ -164,7 +165,7 @@ def _tone(segment: Segment, random: np.random.Generator) -> Float32:
     hz = np.exp(np.interp(place, np.arange(segment.frames), np.log(segment.f0_hz.astype(np.float64))))
     cycles = np.concatenate([[0.0], np.cumsum(0.5 * (hz[1:] + hz[:-1]) / RATE)])
     amplitude = np.where(segment.amplitude_db > -120.0, 10.0 ** (segment.amplitude_db / 20.0), 0.0)
-    phases = random.uniform(0.0, 1.0, segment.harmonics.shape[1])
+    phases = np.asarray(random.uniform(0.0, 1.0, segment.harmonics.shape[1]))
     below = np.minimum(place.astype(np.int64), segment.frames - 1)
     above = np.minimum(below + 1, segment.frames - 1)
     blend = (place - below).astype(np.float32)
@@ -276,8 +277,8 @@ def picture(clip: Clip, tracker: str, target: Path) -> None:
         axes[2].plot(np.arange(len(contour)) / 250, line, style, linewidth=1)
     axes[2].set(ylabel="MIDI pitch", title="fundamental heard in each")
     for sound, style in ((clip.audio, "-"), (render, "--")):
-        contour = _loudness(sound)
-        axes[3].plot(np.arange(len(contour)) / 250, contour, style, linewidth=1)
+        loudness = _loudness(sound)
+        axes[3].plot(np.arange(len(loudness)) / 250, loudness, style, linewidth=1)
     axes[3].set(ylabel="dB(A)", xlabel="s", title="loudness")
     figure.savefig(target, dpi=80)
 
@@ -293,7 +294,7 @@ def report(name: str, rows: Sequence[Row], each: bool) -> None:
               + "".join(f" {value:10.2f}" for value in row.published))
     loss, floor = (float(np.mean([getattr(row, part) for row in rows])) for part in ("loss", "floor"))
     ratios, cents = np.array([found for row in rows for found in row.vibrato]).reshape(-1, 2).T
-    print(f"{'mean':44} {_cells(loss, floor, np.mean([r.level_db for r in rows]), *_shares(rows))} "
+    print(f"{'mean':44} {_cells(loss, floor, float(np.mean([r.level_db for r in rows])), *_shares(rows))} "
           f"{np.median(ratios) if len(ratios) else np.nan:5.2f}"
           + "".join(f" {np.mean(column):10.2f}" for column in zip(*(row.published for row in rows))))
     print(f"mean of loss / floor {np.mean([row.loss / row.floor for row in rows]):.3f} (asked: at most {FLOOR_LIMIT}); "

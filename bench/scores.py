@@ -42,7 +42,7 @@ def corpus_score(name: str) -> ScoreReading:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return read_score(corpus.getWork(name))
+        return read_score(str(corpus.getWork(name)))
 
 
 def excerpt(reading: ScoreReading, parts: Sequence[int], start_s: float, end_s: float) -> ScoreReading:
@@ -91,7 +91,7 @@ def measure(reading: ScoreReading, audio: NDArray[np.float32], sample_rate: int,
     moves = table[:, 2] >= 0.5
 
     def r(chosen: NDArray[np.bool_]) -> float | None:
-        return float(np.corrcoef(levels[chosen].T)[0, 1]) if chosen.sum() >= 8 else None
+        return float(np.asarray(np.corrcoef(levels[chosen].T))[0, 1]) if chosen.sum() >= 8 else None
 
     staccato, plain = _lengths(reading, audio, sample_rate, start_s) if len(reading.score.parts) == 1 else (None, None)
     return Heard(moving=int(moves.sum()), r_moving=r(moves), points=len(table), r_all=r(np.ones(len(table), bool)),
@@ -102,7 +102,7 @@ def _asked(
     reading: ScoreReading, start_s: float, end_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Times every ``STEP_S``; the power that the marks ask for; its share that is under a hairpin."""
-    times = start_s + STEP_S * np.arange(int((end_s - start_s) / STEP_S))
+    times = np.asarray(start_s + STEP_S * np.arange(int((end_s - start_s) / STEP_S)), np.float64)
     power, under = np.zeros(len(times)), np.zeros(len(times))
     curves = {curve.note_id: curve for curve in reading.curves if curve.target == "level"}
     marks = set(VELOCITIES.values())
@@ -118,7 +118,7 @@ def _asked(
             power[first:last] += own
             if curve is not None or note.velocity not in marks:
                 under[first:last] += own
-    return times, power, under / np.maximum(power, 1e-9)
+    return times, power, np.asarray(under / np.maximum(power, 1e-9))
 
 
 def _level_db(audio: NDArray[np.float32], sample_rate: int, time_s: float) -> float:

@@ -98,8 +98,8 @@ def compared(data: Path, temperatures: list[float], *, takes: int, pieces: int, 
             for a, b, length in matcher.get_matching_blocks():
                 for step in range(length):
                     line = measured.get(int(rows[b + step]))
-                    for attribute in ATTRIBUTES if line is not None else ():
-                        value = float(line[column[attribute]])
+                    for attribute in ATTRIBUTES:
+                        value = float("nan") if line is None else float(line[column[attribute]])
                         if np.isfinite(value):
                             players[attribute][a + step][piece] = value
                     if step + 1 < length:
@@ -131,11 +131,11 @@ def compared(data: Path, temperatures: list[float], *, takes: int, pieces: int, 
             _put(made["timing"], without_tempo(np.stack([timing(each) for each in onsets])))
             for attribute in made:
                 drawn[temperature][attribute].append(spread(made[attribute], kept[attribute]))
-    rows = {}
+    found: dict[str, dict[str, float]] = {}
     for attribute in (*ATTRIBUTES, "timing"):
-        rows[attribute] = {"players": _pooled(spreads[attribute]), "notes": sum(n for _, n in spreads[attribute])}
-        rows[attribute] |= {f"takes at {one:g}": _pooled(drawn[one][attribute]) for one in temperatures}
-    return {"etudes": len(shared), "players": sum(len(of_title[name]) for name in shared), "rows": rows}
+        found[attribute] = {"players": _pooled(spreads[attribute]), "notes": sum(n for _, n in spreads[attribute])}
+        found[attribute] |= {f"takes at {one:g}": _pooled(drawn[one][attribute]) for one in temperatures}
+    return {"etudes": len(shared), "players": sum(len(of_title[name]) for name in shared), "rows": found}
 
 
 def _first(notes: dict[str, NDArray[Any]], piece: int, seconds: float) -> NDArray[np.int64]:

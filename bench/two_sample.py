@@ -63,7 +63,7 @@ def patches_of(audio: Array) -> Array:
     found = measures.mel_patches(audio, RATE, FRAMES)
     if len(found) <= MOST_PATCHES:
         return found
-    return found[np.linspace(0, len(found) - 1, MOST_PATCHES).astype(int)]
+    return np.asarray(found[np.linspace(0, len(found) - 1, MOST_PATCHES).astype(int)])
 
 
 def _measured(setup: Setup, job: tuple[SingleNote, Array | None]) -> dict[str, Array]:

@@ -81,7 +81,9 @@ def line(name: str, number: int) -> tuple[list[NoteTuple], list[tuple[str, ...]]
     random = np.random.default_rng([number, sorted(clips.FAMILIES).index(name)])
     low, high = known.low + 0.2 * (known.high - known.low), known.low + 0.75 * (known.high - known.low)
     at = float(round(low + (high - low) * random.random()))
-    notes, marks, clock = [], [], 0.2
+    notes: list[NoteTuple] = []
+    marks: list[tuple[str, ...]] = []
+    clock = 0.2
     for index in range(LINE_NOTES):
         length = float(random.choice(LENGTHS_S))
         slurred = bool(index % 4 in (1, 3))
@@ -178,9 +180,9 @@ def vibrato_row(name: str, ours: Mapping[str, float], target: Mapping[str, float
                 verdict(reached)], reached
     cells, all_of = [name, f"{ours['notes']:.0f}"], True
     for what, bar in (("share", SHARE_BAR), ("rate", RATE_BAR), ("extent", EXTENT_BAR), ("delay", DELAY_BAR)):
-        reached = _within(ours[what], target[what], bar)
-        all_of = all_of and reached is True
-        cells.append(f"{shown(ours[what])} ({target[what]:g}+-{bar:g}){'' if reached else '!'}")
+        near = _within(ours[what], target[what], bar) is True
+        all_of = all_of and near
+        cells.append(f"{shown(ours[what])} ({target[what]:g}+-{bar:g}){'' if near else '!'}")
     return [*cells, verdict(all_of)], all_of
 
 

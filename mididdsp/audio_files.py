@@ -103,7 +103,7 @@ class AudioWriter:
     The file appears, whole, when the block ends well; when it raises, nothing is left.
 
     Args:
-        path: its suffix chooses the form, one of ``SUFFIXES``; its folder must exist.
+        path: its suffix chooses the form, one of ``SUFFIXES``.
         sample_rate: Hz.
         channels: 1 or more.
         float32: 32-bit float instead of 24-bit steps; WAV only.

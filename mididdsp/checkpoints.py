@@ -102,7 +102,6 @@ def save_checkpoint(
             f"the card for {folder} is not plain JSON ({error}); use text, finite numbers, lists and mappings"
         ) from None
     data = safetensors.torch.save(stored, metadata={_METADATA_KEY: header})
-    folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / MODEL_FILE) as file:
         file.write_bytes(data)
     with atomic_path(folder / CARD_FILE) as file:

@@ -50,7 +50,7 @@ SMOOTH_SEMITONES = 5.0
 
 
 class Prior(Protocol):
-    """The expression generator."""
+    """What is asked to draw: the expression generator."""
 
     def express(
         self, plan: PartPlan, *, seed: int, temperature: float = 1.0,

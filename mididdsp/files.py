@@ -20,28 +20,27 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     permissions of any new file (``tempfile`` would hide it from other users).
 
     Args:
-        path: of the file to write; its folder must exist.
+        path: of the file to write; its folder is made where there is none.
 
     Yields:
         The path to write to, in the same folder, so that the final renaming is one step.
 
     Raises:
-        OSError: the folder is missing or may not be written to, or ``path`` is a folder.
+        OSError: the folder cannot be made or written to, or ``path`` is a folder.
     """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; give the name of a file to write")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"the folder {target.parent} does not exist; create it or write elsewhere")
-    partial = target.parent / f".{target.name[:40]}.{secrets.token_hex(6)}.part"
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    try:
-        yield partial
-        os.replace(partial, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            partial.unlink()
-        raise
+    with made_folder(target.parent) as folder:
+        partial = folder / f".{target.name[:40]}.{secrets.token_hex(6)}.part"
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            yield partial
+            os.replace(partial, target)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                partial.unlink()
+            raise
 
 
 def spool(folder: str | os.PathLike[str] | None = None) -> IO[bytes]:

@@ -12,24 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mididdsp.evenness import Evening, evening
+from mididdsp.evenness import Evening, Prior, evening
 from mididdsp.expression.articulation import HELD_FLUCTUATION_DB, RULES, Rules, articulated, swell
 from mididdsp.expression.controllers import Handwork, handwork
 from mididdsp.expression.types import (
     ATTRIBUTE_RANGES,
     ATTRIBUTES,
     NOTE_ATTRIBUTES,
+    VIBRATO_ATTRIBUTES,
     Curve,
     NoteExpression,
     Performance,
 )
 from mididdsp.notes.alignment import Match, align
-from mididdsp.notes.types import Note, Part, PartPlan, Score
+from mididdsp.notes.types import Note, Part, Score
 from mididdsp.notes.voices import plan_part
 from mididdsp.parallel import one_torch_thread
 from mididdsp.random import keyed_generator
@@ -37,22 +37,12 @@ from mididdsp.random import keyed_generator
 Float64 = NDArray[np.float64]
 Given = Mapping[str, Mapping[str, float | None]]
 
-VIBRATO = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
 STRUCTURAL = ("length_ratio", "glide_s")
 """Attributes that a note has or has not by how it is joined; a draw fills them where they have become needed."""
 
 
 MARKED = ("level_db", "peak_position", "attack_noise_db", "attack_s", "release_s", "length_ratio")
 """Attributes that marks move, on top of what is drawn; what else a score says of a note decides it."""
-
-
-class Prior(Protocol):
-    """What is asked to draw: the expression generator."""
-
-    def express(
-        self, plan: PartPlan, *, seed: int, temperature: float = 1.0, given: Given | None = None
-    ) -> dict[str, NoteExpression]:
-        """An expression for every note of the plan."""
 
 
 def first(
@@ -111,15 +101,15 @@ def again(
         rules: what articulation marks do.
     """
     wanted = set(attributes)
-    if wanted & set(VIBRATO):
-        wanted |= set(VIBRATO)
+    if wanted & set(VIBRATO_ATTRIBUTES):
+        wanted |= set(VIBRATO_ATTRIBUTES)
     chosen = set(performance.expressions if notes is None else notes)
     open_: dict[str, frozenset[str]] = {}
     for note_id in chosen:
         decided = {name for name, origin in performance.origins.get(note_id, {}).items()
                    if origin == "controller" or (origin == "score" and name not in MARKED)}
         if "vibrato_cents" in decided:
-            decided |= set(VIBRATO)
+            decided |= set(VIBRATO_ATTRIBUTES)
         free = wanted - performance.locks.get(note_id, frozenset()) - decided
         if free:
             open_[note_id] = frozenset(free)

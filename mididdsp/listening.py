@@ -25,12 +25,12 @@ from mididdsp.audio_files import AudioFileError
 from mididdsp.audio_stream import Recording, Window
 from mididdsp.bars import beat_at
 from mididdsp.contours import HIGHEST, LOWEST, TRACKERS, Contours, track_recording
+from mididdsp.evenness import Prior
 from mididdsp.expression.analysis import measure_note
 from mididdsp.expression.types import ATTRIBUTES, Mix, NoteExpression, PartMix, Performance
 from mididdsp.instruments import INSTRUMENTS, Instrument, by_register
 from mididdsp.instruments import instrument as instrument_of
 from mididdsp.instruments import named as instrument_named
-from mididdsp.interpretation import Prior
 from mididdsp.note_lines import glide_time
 from mididdsp.notes.analysis import HeardNote, find_notes
 from mididdsp.notes.given import align_notes

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from mididdsp.evenness import Prior
 from mididdsp.expression.types import ATTRIBUTE_RANGES, NoteExpression, Performance
 from mididdsp.instruments import instrument
-from mididdsp.interpretation import Prior
 from mididdsp.notes.types import Part
 from mididdsp.notes.voices import plan_part
 

@@ -293,7 +293,7 @@ class Rendering:
                     streams,
                     target,
                     sample_rate=self.sample_rate,
-                    gain_db=self._start_gain_db(),
+                    gain_db=self.gain_db,
                     lufs=self._lufs,
                     end_s=self._length_s,
                     stems_folder=stems,
@@ -312,14 +312,10 @@ class Rendering:
         The gain is that of the mix or, where it has none, the estimate; the true peak, known only at the end, cannot
         lower it. With the gain of an earlier render the stream is that render to the bit, as long as it is.
         """
-        factor = np.float32(gain_factor(self._start_gain_db()))
+        factor = np.float32(gain_factor(self.gain_db))
         with self._stems(_Tally()) as stems:
-            for arrived in zip_longest(*(blocks_of(stem.blocks, BLOCK) for stem in stems)):
-                sounding = [block for block in arrived if block is not None]
-                total = np.zeros((2, max(block.shape[1] for block in sounding)), np.float32)
-                for block in sounding:
-                    total[:, : block.shape[1]] += block * factor
-                yield total
+            # the stems are scaled before they are added, as in a mix: the last bit hangs on it
+            yield from _summed([(block * factor for block in blocks_of(stem.blocks, BLOCK)) for stem in stems])
 
     def _measure(self, use: Callable[[Mixdown], Item]) -> Item:
         """Render without writing a file, and keep the report."""
@@ -330,7 +326,7 @@ class Rendering:
             mixed(
                 stems,
                 sample_rate=self.sample_rate,
-                gain_db=self._start_gain_db(),
+                gain_db=self.gain_db,
                 lufs=self._lufs,
                 end_s=self._length_s,
             ) as mixdown,
@@ -353,7 +349,11 @@ class Rendering:
     @property
     def gain_db(self) -> float:
         """The gain of the mix that a render starts with: the mix's own, or the estimate."""
-        return self._start_gain_db()
+        if self._gain_db is None:
+            self._gain_db = estimate_gain_db(
+                (level + self._places[part.name].gain_db, onset, seconds)
+                for part in self.parts for level, onset, seconds in part.levels())
+        return self._gain_db
 
     def stem(self, name: str) -> Iterator[Float32]:
         """A part in its place and room, before the gain of the mix: blocks float32 [2, n]; KeyError for other names."""
@@ -436,13 +436,6 @@ class Rendering:
             response = room_response(place.room, part.instrument, place.pan, self.sample_rate)
             longest = max(longest, 0 if response is None else response.shape[1])
         return max(0, (self._start - longest) // BLOCK - 1) * BLOCK
-
-    def _start_gain_db(self) -> float:
-        if self._gain_db is None:
-            self._gain_db = estimate_gain_db(
-                (level + self._places[part.name].gain_db, onset, seconds)
-                for part in self.parts for level, onset, seconds in part.levels())
-        return self._gain_db
 
     def _expected_samples(self) -> float:
         """About how many samples all stems have, for the progress bar."""

@@ -125,6 +125,8 @@ def test_every_saved_level_renders_to_the_same_bytes(tmp_path: Path) -> None:
         (["render", "{midi}"], "Missing option '-o'"),
         (["render", "{midi}", "-o", "out.wav", "--frob"], "No such option"),
         (["render", "nowhere.mid", "-o", "out.wav"], "does not exist"),
+        (["plot", ".", "-o", "out.png"], "'.' is a directory"),
+        (["room", ".", "--dry", "-o", "out.wav"], "'.' is a directory"),
         (["render", "{midi}", "-o", "out.mp3"], "'out.mp3' has no suffix"),
         (["render", "{midi}", "-o", "out"], "names no audio file"),
         (["render", "{midi}", "-o", "out.wav", "--from", "2", "--to", "1"], "must be after --from"),
@@ -134,6 +136,7 @@ def test_every_saved_level_renders_to_the_same_bytes(tmp_path: Path) -> None:
         (["render", "{midi}", "-o", "out.wav", "--instrument", "kazoo"], "kazoo"),
         (["render", "{midi}", "-o", "out.wav", "--instrument", "Violin=kazoo"], "kazoo"),
         (["render", "{midi}", "-o", "out.wav", "--checkpoint", "nowhere"], "there is no checkpoint 'nowhere'"),
+        (["render", "{midi}", "-o", "out.wav", "--checkpoint", "notes"], "of the notes level, which is not used here"),
         (["render", "{midi}", "-o", "out.wav", "--a4", "44"], "--a4"),
         (["render", "{midi}", "-o", "out.wav", "--lufs", "3"], "--lufs"),
         (["render", "{midi}", "-o", "out.wav", "--lufs", "nan"], "nan is no number"),
@@ -148,6 +151,10 @@ def test_every_saved_level_renders_to_the_same_bytes(tmp_path: Path) -> None:
         (["perform", "{midi}", "-o", "out.json"], ".performance.json"),
         (["perform", "{midi}", "-o", "a.performance.json", "--takes", "0"], "--takes"),
         (["plot", "{midi}", "-o", "out.txt"], "'out.txt' has no suffix"),
+        (["prepare", ".", "-o", "out", "--instrument", "Lead=flute"], "no instrument is called 'Lead=flute'"),
+        (["learn", ".", "--name", "mine", "--instrument", "Lead=flute"], "no instrument is called 'Lead=flute'"),
+        (["analyze", "{midi}", "-o", "a.performance.json", "--instrument", "kazoo"], "no instrument is called 'kazoo'"),
+        (["transfer", "{midi}", "--to", "kazoo", "-o", "out.wav"], "Invalid value for --to: no instrument is called"),
         (["frobnicate"], "No such command"),
         (["train", "sound"], "'sound' is not one of"),
     ],
@@ -189,6 +196,7 @@ def test_work_that_fails_is_one_sentence_and_exit_1(
 @pytest.mark.parametrize("words", [
     ("edit", "{file}", "level=mf"), ("edit", "{file}", "--undo"),
     ("resample", "{file}", "--unlocked", "level", "--seed", "1"), ("export", "{file}", "-o", "out.mid"),
+    ("perform", "duo.mid", "--keep", "{file}", "-o", "out.performance.json"),
 ])
 def test_what_is_no_performance_is_named(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -201,6 +209,27 @@ def test_what_is_no_performance_is_named(
     soundfile.write(sound, np.zeros((100, 1), np.float32), 16000)
     assert call(*(word.format(file=sound) for word in words)) == 1
     assert "(it looks like an audio file)" in sentence(capsys)
+
+
+@pytest.mark.parametrize("words", [
+    ("edit", "{file}", "level=mf", "-o", "new/a.performance.json"), ("export", "{file}", "-o", "new/a.csv"),
+    ("resample", "{file}", "--seed", "1", "-o", "new/a.performance.json"), ("plot", "{file}", "-o", "new/a.png"),
+])
+def test_the_folder_of_an_output_is_made(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    solo = write_midi(tmp_path / "solo.mid", [VIOLIN])
+    assert call("perform", solo, "-o", "solo.performance.json", *weights()) == 0
+    assert call(*(word.format(file="solo.performance.json") for word in words)) == 0
+    assert [path.name.split(".")[0] for path in (tmp_path / "new").iterdir() if "history" not in path.name] == ["a"]
+
+
+def test_a_seed_for_what_is_not_drawn_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sound = tmp_path / "sound.wav"
+    soundfile.write(sound, np.zeros((100, 1), np.float32), 16000)
+    assert call("plot", sound, "-o", tmp_path / "a.png", "--seed", 3) == 2
+    assert "--seed: only notes are performed first, and it looks like an audio file" in sentence(capsys)
 
 
 def test_preparing_an_empty_folder_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -348,7 +377,7 @@ def test_plot_draws_files_of_every_level(tmp_path: Path) -> None:
         picture = tmp_path / f"{source.name}.png"
         assert call("plot", source, "-o", picture, "--quiet", "--from", "0.2", "--to", "1") == 0
         assert picture.stat().st_size > 10_000
-    assert call("plot", tmp_path / "l", "-o", tmp_path / "b.png") == 1
+    assert call("plot", tmp_path / "l", "-o", tmp_path / "b.png") == 2
 
 
 def test_instruments_and_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,10 +47,16 @@ def test_a_name_of_255_bytes_can_be_written(tmp_path: Path) -> None:
     assert target.read_bytes() == b"x"
 
 
-def test_missing_folders_and_folders_as_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="the folder .*none does not exist; create it"), \
-            atomic_path(tmp_path / "none" / "a"):
+def test_a_missing_folder_is_made_for_a_file_that_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "new" / "a"):
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    with atomic_path(tmp_path / "new" / "a"):
         pass
+    assert [item.name for item in (tmp_path / "new").iterdir()] == ["a"]
+
+
+def test_folders_as_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError, match="is a folder; give the name of a file"), atomic_path(tmp_path):
         pass
 

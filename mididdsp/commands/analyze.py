@@ -16,6 +16,7 @@ from mididdsp.commands.common import (
     Talk,
     WorkError,
     check_outputs,
+    known_instrument,
     open_performer,
     path_with,
     talk_with,
@@ -23,7 +24,7 @@ from mididdsp.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from mididdsp.interpretation import Prior
+    from mididdsp.evenness import Prior
     from mididdsp.notes.types import Score
 
 TRACKERS = ("own", "crepe", "crepe-full")
@@ -84,12 +85,7 @@ def analyze(
         if outputs is not None:
             check_outputs(outputs, output, synth)
     if instrument != "auto":
-        from mididdsp.instruments import instrument as known
-
-        try:
-            instrument = known(instrument).name
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--instrument") from None
+        instrument = known_instrument(instrument)
     kind = sources.kind_of(recording)
     if kind not in (sources.Kind.AUDIO, sources.Kind.UNKNOWN):
         raise WorkError(f"{recording}: this is no recording ({kind.looks}); give an audio file")

@@ -50,6 +50,13 @@ def tail(text: str) -> float | None:
     return None if str(text).lower() == "auto" else seconds(text)
 
 
+def room(text: str) -> str:
+    """``none``, ``own``, or a file with an impulse response."""
+    if text not in ("none", "own") and not Path(text).is_file():
+        raise click.BadParameter(f"there is no file {text!r}; give none, own or an audio file")
+    return text
+
+
 def path_with(suffixes: Sequence[str], *, folder: bool = False) -> Callable[[str], Path]:
     """A type of option: an output file with one of these suffixes, or, where allowed, a folder."""
 
@@ -66,7 +73,8 @@ def path_with(suffixes: Sequence[str], *, folder: bool = False) -> Callable[[str
     return convert
 
 
-EXISTING = click.Path(exists=True, readable=True, path_type=Path)
+EXISTING = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+"""A file that is read; only ``render`` takes folders too."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,14 @@ DEVICE = click.option(
     default="auto",
     show_default=True,
     help="Where the models run.",
+)
+
+CHECKPOINTS = click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Weights other than the shipped ones. Repeatable, one a level.",
 )
 
 
@@ -251,6 +267,7 @@ def articulation_rules(path: Path | None) -> Any:
 
 
 def talk_with(as_json: bool, quiet: bool, progress: bool | None) -> Talk:
+    """How a command speaks that was given the options of ``talking``."""
     shown = sys.stderr.isatty() and not quiet if progress is None else progress
     return Talk(as_json=as_json, quiet=quiet, progress=shown)
 
@@ -263,23 +280,30 @@ def options_given(*names: str) -> list[str]:
     return [options[name] for name in names if context.get_parameter_source(name) is source]
 
 
-def instrument_choices(texts: Sequence[str]) -> dict[str, str]:
-    if not texts:
-        return {}
+def known_instrument(name: str, option: str = "--instrument") -> str:
+    """The table's own name of the instrument that an option asks for."""
     from mididdsp.instruments import instrument
 
+    try:
+        return instrument(name).name
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def instrument_choices(texts: Sequence[str]) -> dict[str, str]:
+    """Part name, or ``*`` for all, to instrument."""
     chosen: dict[str, str] = {}
     for text in texts:
         part, separator, name = text.rpartition("=")
-        try:
-            chosen[part if separator else "*"] = instrument(name).name
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--instrument") from None
+        chosen[part if separator else "*"] = known_instrument(name)
     return chosen
 
 
-def checkpoint_choices(names: Sequence[str]) -> dict[str, list[Path]]:
-    """The checkpoints named, by level; of the synthesis level there may be several (learned instruments)."""
+def checkpoint_choices(names: Sequence[str], levels: Sequence[str]) -> dict[str, list[Path]]:
+    """The checkpoints named, by level; of the synthesis level there may be several (learned instruments).
+
+    One of a level that the command does not use is a wrong call: nothing would be heard of it.
+    """
     if not names:
         return {}
     from mididdsp.checkpoints import CheckpointError, read_card, resolve
@@ -288,14 +312,26 @@ def checkpoint_choices(names: Sequence[str]) -> dict[str, list[Path]]:
     for name in names:
         try:
             path = resolve(name)
-            chosen.setdefault(str(read_card(path)["level"]), []).append(path)
+            level = str(read_card(path)["level"])
         except CheckpointError as error:
             raise click.BadParameter(str(error), param_hint="--checkpoint") from None
+        if level not in levels:
+            raise click.BadParameter(f"{name} is a checkpoint of the {level} level, which is not used here; "
+                                     f"give one of {' or '.join(levels)}", param_hint="--checkpoint")
+        chosen.setdefault(level, []).append(path)
     return chosen
 
 
-def open_performer(device: str, checkpoints: Sequence[str] = ()) -> Performer:
-    chosen = checkpoint_choices(checkpoints)
+PERFORMING = ("expression", "synthesis")
+"""Levels whose models play; what players of learned instruments do is in a checkpoint of the second."""
+
+COMPOSING = ("notes", *PERFORMING)
+"""Levels whose models write notes and play them."""
+
+
+def open_performer(device: str, checkpoints: Sequence[str] = (), levels: Sequence[str] = PERFORMING) -> Performer:
+    """The performer of a command: on a device, with the checkpoints named, of these levels."""
+    chosen = checkpoint_choices(checkpoints, levels)
     from mididdsp.performer import Performer
 
     try:
@@ -328,6 +364,7 @@ def check_form(output: Path, sample_rate: int) -> None:
 
 
 def check_kind(source: Path, kind: sources.Kind) -> None:
+    """What is rendered can be rendered, and no option asks for what was decided when a level was saved."""
     if kind in (sources.Kind.AUDIO, sources.Kind.UNKNOWN):
         raise WorkError(
             f"{source}: this is no MIDI file, score, saved performance or file of synthesis parameters"
@@ -348,6 +385,7 @@ def check_kind(source: Path, kind: sources.Kind) -> None:
 
 
 def check_performance_file(source: Path) -> None:
+    """Refuses what is no saved performance, before it is parsed as one."""
     kind = sources.kind_of(source)
     if kind is not sources.Kind.PERFORMANCE:
         raise WorkError(f"{source}: this is no saved performance ({kind.looks}); perform it first")

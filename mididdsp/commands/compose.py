@@ -12,6 +12,8 @@ import click
 
 from mididdsp import sources
 from mididdsp.commands.common import (
+    CHECKPOINTS,
+    COMPOSING,
     DEVICE,
     EXISTING,
     NOTES,
@@ -41,9 +43,7 @@ def compose() -> None:
 def composing(function: Function) -> Function:
     """The options of every compose command."""
     for option in (
-        click.option(
-            "--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped."
-        ),
+        CHECKPOINTS,
         click.option("--passes", type=click.IntRange(1, 4096), default=None, help="Of the network, per take."),
         click.option(
             "--method",
@@ -202,7 +202,7 @@ def _names(checkpoints: tuple[str, ...]) -> tuple[str, ...]:
     from mididdsp.checkpoints import CheckpointError, read_card, shipped
     from mididdsp.notes.wishes import ComposeError, voice_names
 
-    chosen = checkpoint_choices(checkpoints).get("notes")
+    chosen = checkpoint_choices(checkpoints, COMPOSING).get("notes")
     try:
         return voice_names(int(read_card(chosen[-1] if chosen else shipped("notes"), level="notes")["model"]["voices"]))
     except (CheckpointError, ComposeError) as error:
@@ -271,13 +271,12 @@ def _compose(
             )
         check_outputs(source, output, render_to)
         how["given"] = numbers(given)
-    performer = open_performer(device, checkpoints)
+    performer = open_performer(device, checkpoints, COMPOSING)
     with talk.bar(task) as show:
         drawn = performer.compose(task, source, wishes=wishes, takes=takes, seed=seed, progress=show, **how)
     reports = []
     for number, take in enumerate(drawn, start=1):
         path = output if takes == 1 else output.with_suffix(f".take{number}{output.suffix}")
-        path.parent.mkdir(parents=True, exist_ok=True)
         _write_notes(take, path)
         talk.say(f"{path} (seed {take.seed})\n{take.report.table()}")
         report = {"file": str(path), "seed": take.seed, **take.report.to_json()}

@@ -141,7 +141,6 @@ def import_(
     else:
         performance = with_line(performance, chosen, target, read_line(given, target), mode=mode)
         done = f"{target} of {chosen.name}"
-    output.parent.mkdir(parents=True, exist_ok=True)
     save_performance(output, performance)
     for line in messages:
         talk.say(line)

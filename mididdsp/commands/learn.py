@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mididdsp.commands.common import NumberRange, Talk, instrument_choices, talk_with, talking
+from mididdsp.commands.common import NumberRange, Talk, known_instrument, talk_with, talking
 
 
 class _Line:
@@ -74,7 +74,7 @@ def learn(
     from mididdsp.user_data import instrument_path, work_folder
 
     talk = talk_with(as_json, quiet, progress)
-    chosen = instrument_choices([instrument])["*"] if instrument is not None else None
+    chosen = None if instrument is None else known_instrument(instrument)
     if safe_name(name) != name:
         raise click.BadParameter(f"{name!r} cannot be the name of a folder; try {safe_name(name)!r}",
                                  param_hint="--name")

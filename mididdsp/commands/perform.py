@@ -10,6 +10,7 @@ import click
 
 from mididdsp import sources
 from mididdsp.commands.common import (
+    CHECKPOINTS,
     DEVICE,
     EXISTING,
     NOTES,
@@ -65,9 +66,7 @@ from mididdsp.commands.common import (
     "--a4", "a4_hz", type=NumberRange(100.0, 1_000.0), default=440.0, show_default=True, help="Pitch of A4 in Hz."
 )
 @articulating
-@click.option(
-    "--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped ones."
-)
+@CHECKPOINTS
 @reading
 @drawing
 @talking
@@ -103,6 +102,8 @@ def perform(
             raise click.UsageError(
                 f"{' and '.join(wrong)}: with --keep the old performance decides; leave it out, or use `resample` after"
             )
+        check_performance_file(keep)
+        check_outputs(keep, output)
     chosen = instrument_choices(instruments)
     sections = _section_choices(players)
     rules = articulation_rules(articulation)
@@ -135,7 +136,6 @@ def perform(
                     rules=rules,
                     a4_hz=a4_hz,
                 )
-            path.parent.mkdir(parents=True, exist_ok=True)
             save_performance(path, performance)
             files.append(str(path))
             if show:
@@ -198,7 +198,7 @@ def _section_choices(texts: tuple[str, ...]) -> dict[str, int]:
 )
 @selecting
 @articulating
-@click.option("--checkpoint", "checkpoints", multiple=True, metavar="NAME|FILE", help="Weights other than the shipped.")
+@CHECKPOINTS
 @DEVICE
 @talking
 def resample(

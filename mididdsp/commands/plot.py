@@ -15,6 +15,7 @@ from mididdsp.commands.common import (
     check_outputs,
     drawing,
     open_performer,
+    options_given,
     path_with,
     seconds,
     talk_with,
@@ -57,10 +58,13 @@ def plot(
     if end_s is not None and end_s <= start_s:
         raise click.UsageError(f"--to ({end_s:g} s) must be after --from ({start_s:g} s)")
     kind = sources.kind_of(source)
-    if kind in (sources.Kind.FOLDER, sources.Kind.UNKNOWN):
+    if kind is sources.Kind.UNKNOWN:
         raise WorkError(
             f"{source}: a {kind.value} cannot be drawn; give a performance, synthesis parameters, audio or notes"
         )
+    wrong = [] if kind in NOTES else options_given("seed", "temperature")
+    if wrong:
+        raise click.UsageError(f"{' and '.join(wrong)}: only notes are performed first, and {kind.looks}; leave it out")
     check_outputs(source, output)
     from mididdsp.plots import plot as draw
 

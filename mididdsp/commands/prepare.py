@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mididdsp.commands.common import instrument_choices, talk_with, talking
+from mididdsp.commands.common import known_instrument, talk_with, talking
 
 
 @click.command()
@@ -31,7 +31,7 @@ def prepare(
     from mididdsp.files import made_folder
 
     talk = talk_with(as_json, quiet, progress)
-    name = instrument_choices([instrument])["*"] if instrument is not None else None
+    name = None if instrument is None else known_instrument(instrument)
     if output.exists() and os.path.samefile(folder, output):
         raise click.UsageError(f"{output} is the folder of recordings; choose another output")
     if folder.resolve() in output.resolve().parents:

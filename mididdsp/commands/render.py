@@ -12,7 +12,7 @@ import click
 
 from mididdsp import sources
 from mididdsp.commands.common import (
-    EXISTING,
+    CHECKPOINTS,
     NOTES,
     NumberRange,
     Talk,
@@ -25,6 +25,7 @@ from mididdsp.commands.common import (
     open_performer,
     path_with,
     reading,
+    room,
     seconds,
     sentence,
     tail,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", type=EXISTING)
+@click.argument("source", type=click.Path(exists=True, readable=True, path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--room",
+    type=room,
     default=None,
     metavar="none|own|FILE",
     help="The room: none (dry), own, or an impulse response. [default: own]",
@@ -85,13 +87,7 @@ if TYPE_CHECKING:
 )
 @click.option("--sample-rate", type=click.IntRange(8_000, 192_000), default=48_000, show_default=True, help="Hz.")
 @click.option("--float32", is_flag=True, help="Write WAV as 32-bit float rather than 24 bit.")
-@click.option(
-    "--checkpoint",
-    "checkpoints",
-    multiple=True,
-    metavar="NAME|FILE",
-    help="Weights other than the shipped ones. Repeatable, one a level.",
-)
+@CHECKPOINTS
 @reading
 @drawing
 @talking
@@ -110,9 +106,6 @@ def render(
     talk = talk_with(as_json, quiet, progress)
     if options["end_s"] is not None and options["end_s"] <= options["start_s"]:
         raise click.UsageError(f"--to ({options['end_s']:g} s) must be after --from ({options['start_s']:g} s)")
-    room = options["room"]
-    if room not in (None, "none", "own") and not Path(room).is_file():
-        raise click.BadParameter(f"there is no file {room!r}; give none, own or an audio file", param_hint="--room")
     kind = sources.kind_of(source)
     saved_levels = kind is sources.Kind.FOLDER and output.suffix.lower() in sources.AUDIO_SUFFIXES
     batch = kind is sources.Kind.FOLDER and not saved_levels
@@ -126,8 +119,8 @@ def render(
     check_outputs(source, output, levels, options["stems"])
     if kind in (sources.Kind.PERFORMANCE, sources.Kind.SYNTH):
         check_outputs(source.parent, levels)
-    if room not in (None, "none", "own"):
-        check_outputs(Path(room), output)
+    if options["room"] not in (None, "none", "own"):
+        check_outputs(Path(options["room"]), output)
     chosen = instrument_choices(instruments)
     performer = open_performer(options.pop("device"), checkpoints)
     if batch:

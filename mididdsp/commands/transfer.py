@@ -11,11 +11,12 @@ import click
 from mididdsp import sources
 from mididdsp.commands.common import (
     EXISTING,
-    WorkError,
     check_form,
     check_outputs,
+    known_instrument,
     open_performer,
     path_with,
+    room,
     talk_with,
     talking,
 )
@@ -73,6 +74,8 @@ def _loudness(text: str) -> float | None:
 )
 @click.option(
     "--room",
+    "place",
+    type=room,
     default="own",
     show_default=True,
     metavar="none|own|FILE",
@@ -80,7 +83,7 @@ def _loudness(text: str) -> float | None:
 )
 @click.option(
     "--like",
-    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    type=EXISTING,
     metavar="FILE",
     help="A recording of that instrument to sound like: its make, microphone and place.",
 )
@@ -100,7 +103,7 @@ def transfer(
     output: Path,
     octave: int | None,
     loudness: float | None,
-    room: str,
+    place: str,
     like: Path | None,
     checkpoint: str,
     sample_rate: int,
@@ -111,27 +114,20 @@ def transfer(
 ) -> None:
     """Play SOURCE, a recording of one voice or instrument, on another instrument."""
     from mididdsp.checkpoints import CheckpointError, read_card, resolve
-    from mididdsp.instruments import instrument
 
     talk = talk_with(as_json, quiet, progress)
+    target = known_instrument(name, "--to")
     try:
-        target = instrument(name).name
         path = resolve(checkpoint)
         known = read_card(path, level="autoencoder")["model"]["network"]["instruments"]
     except CheckpointError as error:
         raise click.BadParameter(str(error), param_hint="--checkpoint") from None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--to") from None
     if target not in known:
         raise click.BadParameter(f"{checkpoint} does not play {target}; it plays {', '.join(known)}", param_hint="--to")
-    if room not in ("none", "own") and not Path(room).is_file():
-        raise click.BadParameter(f"there is no file {room!r}; give none, own or an audio file", param_hint="--room")
     check_form(output, sample_rate)
     check_outputs(source, output)
-    if room not in ("none", "own"):
-        check_outputs(Path(room), output)
-    if not source.is_file():
-        raise WorkError(f"{source} is a folder; name an audio file")
+    if place not in ("none", "own"):
+        check_outputs(Path(place), output)
     from mididdsp.audio_stream import open_recording
     from mididdsp.transfer import colour_of, fit, listen, load_autoencoder, transferred
 
@@ -143,7 +139,7 @@ def transfer(
     colour = None if like is None else colour_of(open_recording(like), autoencoder, target)
     fitted = fit(heard, autoencoder, target, octaves=octave, gain_db=loudness)
     params = transferred(heard, autoencoder, target, fitted, colour=colour, seed=seed)
-    rendering = open_performer("cpu").render(params, room=room, sample_rate=sample_rate, name=sources.stem_of(output))
+    rendering = open_performer("cpu").render(params, room=place, sample_rate=sample_rate, name=sources.stem_of(output))
     with talk.bar(output.name) as show:
         rendered = rendering.save(output, progress=show)
     seconds = {**rendered.seconds, "total": time.perf_counter() - started}

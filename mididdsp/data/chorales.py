@@ -96,7 +96,6 @@ def build_chorales(
             "each voice must be a part of its own"
         )
     splits = split_by_tune(list(found), [grid.pitch[0] for grid in found.values()])
-    Path(folder).mkdir(parents=True, exist_ok=True)
     _save(file, [Chorale(name=name, split=split, grid=grid) for (name, grid), split in zip(found.items(), splits)])
     return file
 

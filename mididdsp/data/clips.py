@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 
 from mididdsp.data.recordings import ORDINARY_STYLES, DataError, Recording, philharmonia
 from mididdsp.expression.analysis import measure_note, sounding_span
+from mididdsp.files import atomic_path
 from mididdsp.synthesis.analysis import ANALYSIS_RATE, analyse_note, find_pitch
 from mididdsp.synthesis.knots import partials_to_knots
-from mididdsp.units import FRAME_RATE, power_to_db
+from mididdsp.units import FRAME_RATE, hz_to_midi, power_to_db
 
 CLIP_VERSION = 6
 """Raised when what is cached changes meaning; old caches are then made anew."""
@@ -63,7 +63,7 @@ def analyse_clip(recording: Recording) -> tuple[dict[str, Any], dict[str, NDArra
     heard = analyse_note(audio, found)
     onset, offset, end = sounding_span(heard.level_db)
     body = slice(onset, offset)
-    pitch = float(69.0 + 12.0 * np.log2(np.median(heard.f0_hz[body][heard.voiced[body]]) / 440.0)) \
+    pitch = hz_to_midi(float(np.median(heard.f0_hz[body][heard.voiced[body]]))) \
         if heard.voiced[body].any() else found
     end = min(end, offset + int(RELEASE_S * FRAME_RATE), len(heard.f0_hz))
     start = max(0, onset - 8)
@@ -111,9 +111,8 @@ def _cache(recording: Recording, target: str) -> str | None:
         facts, arrays = analyse_clip(recording)
     except DataError as error:
         return str(error)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp.npz")
-    np.savez(temporary, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-    os.replace(temporary, path)
+    with atomic_path(path) as partial, partial.open("wb") as stream:
+        np.savez(stream, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
     return None
 
 

@@ -37,11 +37,10 @@ from mididdsp.expression.generator import (
     SCALES,
     SHORTEST_VIBRATO_S,
     SURFACE_ATTRIBUTES,
-    VIBRATO_ATTRIBUTES,
     Neighbour,
     context_features,
 )
-from mididdsp.expression.types import ATTRIBUTES
+from mididdsp.expression.types import ATTRIBUTES, VIBRATO_ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
 from mididdsp.units import FRAME_RATE

@@ -20,21 +20,22 @@ from mididdsp.data.muted import is_muted, muted_series
 from mididdsp.data.phrases import cache_phrases, load_phrase, phrase_file, phrases
 from mididdsp.data.recordings import DYNAMIC_VELOCITY, DataError, playing_targets
 from mididdsp.expression.types import NoteExpression
+from mididdsp.files import atomic_path
 
 MF_LEVEL_DB = -26.0
 """Level of a mezzo-forte note of every instrument, dB re full scale."""
 
-_PP, _FF, _MF = 33, 112, 80
+_MARKS = (33.0, 49.0, 64.0, 80.0, 96.0, 112.0)
+"""Velocities of pp, p, mp, mf, f and ff."""
 
 
 def dynamic_level_db(velocity: float, span_db: float) -> float:
     """Level of a velocity: even steps between the six marks pp … ff, straight lines between and beyond."""
-    marks = np.array([33, 49, 64, 80, 96, 112], dtype=np.float64)
-    step = np.interp(velocity, marks, np.arange(6.0))
-    if velocity < _PP:
-        step = (velocity - _PP) / 16.0
-    elif velocity > _FF:
-        step = 5.0 + (velocity - _FF) / 16.0
+    step = np.interp(velocity, _MARKS, np.arange(6.0))
+    if velocity < _MARKS[0]:
+        step = (velocity - _MARKS[0]) / 16.0
+    elif velocity > _MARKS[-1]:
+        step = 5.0 + (velocity - _MARKS[-1]) / 16.0
     return float(MF_LEVEL_DB + (step - 3.0) * span_db / 5.0)
 
 
@@ -97,7 +98,8 @@ def prepare(folder: Path, dataset: Path, *, workers: int = 2, progress: bool = T
     report["phrase_notes"] = sum(len(notes) for notes in played.values())
     about = {"clips": index, "phrases": [name for name, notes in played.items() if notes], "gains_db": gains,
              "targets": targets, "report": report, "folder": str(folder.resolve())}
-    (dataset / "notes.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    with atomic_path(dataset / "notes.json") as partial:
+        partial.write_text(json.dumps(about, indent=1), encoding="utf-8")
     return report
 
 

@@ -19,7 +19,7 @@ from mididdsp.expression.quantities import (
     number,
     seconds,
 )
-from mididdsp.expression.types import ATTRIBUTE_RANGES, UNDRAWN, Curve
+from mididdsp.expression.types import ATTRIBUTE_RANGES, UNDRAWN, VIBRATO_ATTRIBUTES, Curve
 from mididdsp.expression.views import from_paper, to_paper
 from mididdsp.expression.workpiece import Workpiece
 from mididdsp.notes.types import ARTICULATIONS, MOST_PLAYERS, Note, Part
@@ -34,7 +34,6 @@ _ASSIGNMENT = re.compile(r"\s*(partials\.\d+(?:-\d+)?|[A-Za-z_.]+)\s*(\+=|-=|\*=
 _CALL = re.compile(r"([a-z]+)\s*\((.*)\)", re.DOTALL)
 _WORD = re.compile(r"\s*([A-Za-z]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _SWELLS = {"crescendo": 1.0, "cresc": 1.0, "diminuendo": -1.0, "dim": -1.0, "decrescendo": -1.0}
-_VIBRATO = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +152,9 @@ def _assign(work: Workpiece, note_id: str, attribute: str, value: float | None) 
             missing["vibrato_delay_s"] = delay
         work.set(note_id, vibrato_cents=value, **missing)
         return
-    if attribute in (*_VIBRATO, *UNDRAWN) and not expression.vibrato_cents:
+    if attribute in (*VIBRATO_ATTRIBUTES, *UNDRAWN) and not expression.vibrato_cents:
         return  # a note without vibrato has no rate and no phase
-    if attribute in _VIBRATO and value is None:
+    if attribute in VIBRATO_ATTRIBUTES and value is None:
         return  # and one with it cannot lose its rate alone
     work.set(note_id, **{attribute: value})
 

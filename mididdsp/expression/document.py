@@ -150,7 +150,7 @@ def save_performance(path: str | os.PathLike[str], performance: Performance) -> 
     """Write a performance as JSON, whole or not at all.
 
     Args:
-        path: of the file, by custom ``NAME.performance.json``; its folder must exist.
+        path: of the file, by custom ``NAME.performance.json``.
         performance: any valid performance; reading the file back gives an equal one.
 
     Raises:

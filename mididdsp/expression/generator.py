@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mididdsp.expression.bends import KNOTS, bent, straightened
-from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, NoteExpression
+from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, VIBRATO_ATTRIBUTES, NoteExpression
 from mididdsp.expression.vibrato_lines import VibratoLines
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import ARTICULATIONS, PartPlan, PlannedNote
@@ -57,7 +57,6 @@ _SEMITONES = 128
 COLOURED_ATTRIBUTES = ("level_db", "brightness", "attack_noise_db")
 """What differs from semitone to semitone by resonance, not by playing."""
 
-VIBRATO_ATTRIBUTES = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
 SHORTEST_VIBRATO_S = 0.2
 LATEST_VIBRATO = 0.6
 """Share of a note after which a vibrato begins at the latest. Delays of violinists spread further than half a note

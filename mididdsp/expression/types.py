@@ -102,6 +102,9 @@ NOTE_ATTRIBUTES: tuple[str, ...] = tuple(item.name for item in fields(NoteExpres
 ATTRIBUTES: tuple[str, ...] = tuple(name for name in NOTE_ATTRIBUTES if name not in UNDRAWN)
 """The attributes that priors draw, in the order their weights know."""
 
+VIBRATO_ATTRIBUTES = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
+"""Extent, rate and delay are drawn, set and dropped together: a note has all three or no vibrato."""
+
 CURVE_TARGETS: Mapping[str, str] = MappingProxyType({
     "level": "db", "gain": "db", "pitch": "cents", "noise": "db", "partials": "db"})
 """What a curve may move, with its unit: ``level`` is dynamic and moves the timbre too, ``gain`` is loudness alone,

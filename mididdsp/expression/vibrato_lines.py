@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from mididdsp.expression.bends import KNOTS, bent, straightened
-from mididdsp.expression.types import ATTRIBUTES
+from mididdsp.expression.types import ATTRIBUTES, VIBRATO_ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 
-LINED = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
+LINED = VIBRATO_ATTRIBUTES
 """The attributes that lines tell."""
 
 SLOPE_REACH = 1.0

@@ -15,7 +15,7 @@ import numpy as np
 
 from mididdsp.expression.articulation import USUAL_GLIDE_S, Rules, articulated, swell
 from mididdsp.expression.quantities import EditError
-from mididdsp.expression.types import ATTRIBUTE_RANGES, Curve, Performance
+from mididdsp.expression.types import ATTRIBUTE_RANGES, VIBRATO_ATTRIBUTES, Curve, Performance
 from mididdsp.notes.types import Note, Part, Score
 
 USUAL_VIBRATO: Mapping[str, tuple[float, float, float]] = MappingProxyType({
@@ -26,8 +26,6 @@ USUAL_VIBRATO: Mapping[str, tuple[float, float, float]] = MappingProxyType({
     "trumpet": (15.0, 5.3, 0.25), "horn": (10.0, 5.4, 0.25), "trombone": (15.0, 5.1, 0.25), "tuba": (12.0, 5.4, 0.20),
 })
 """Extent (cents), rate (Hz) and delay (s) where neither the edit nor the part says any: what players of each do."""
-
-_VIBRATO = ("vibrato_cents", "vibrato_rate_hz", "vibrato_delay_s")
 
 
 class Workpiece:
@@ -83,7 +81,7 @@ class Workpiece:
         table = USUAL_VIBRATO[part.instrument]
         heard = [self.expressions[note.id] for note in part.notes if self.expressions[note.id].vibrato_cents > 0]
         usual = []
-        for name, default in zip(_VIBRATO, table):
+        for name, default in zip(VIBRATO_ATTRIBUTES, table):
             known = [getattr(item, name) for item in heard if getattr(item, name) is not None]
             usual.append(float(np.median(known)) if len(known) >= 3 else default)
         return usual[0], usual[1], min(usual[2], 0.25 * self.notes[note_id].duration)

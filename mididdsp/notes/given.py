@@ -26,7 +26,6 @@ from mididdsp.notes.types import Note
 from mididdsp.units import FRAME_RATE, hz_to_midi
 
 Array = NDArray[np.floating[Any]]
-Ints = NDArray[np.int64]
 
 TOGETHER_S = 0.03
 """Notes that begin so near to each other are a chord."""

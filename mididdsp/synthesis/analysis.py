@@ -375,9 +375,11 @@ def _median(values: Array, width: int) -> Array:
 
 
 def _hold(values: Array, valid: NDArray[np.bool_]) -> Array:
-    """Invalid entries take the nearest valid value."""
-    if not valid.any():
+    """Invalid entries take the nearest valid value, of two as near the earlier."""
+    known = np.flatnonzero(valid)
+    if not len(known):
         return values
-    index = np.flatnonzero(valid)
-    return np.asarray(values[index[np.argmin(np.abs(np.arange(len(values))[:, None] - index[None, :]), axis=1)]]) \
-        if len(values) * len(index) < 4_000_000 else np.interp(np.arange(len(values)), index, values[index])
+    place = np.arange(len(values))
+    before = known[np.maximum(np.searchsorted(known, place, side="right") - 1, 0)]
+    after = known[np.minimum(np.searchsorted(known, place), len(known) - 1)]
+    return np.asarray(values[np.where(place - before <= after - place, before, after)])

@@ -124,8 +124,6 @@ class _Timbre(nn.Module):
 class AutoencoderNetwork(nn.Module):
     """Timbre of every frame, in dB re its loudness over ``OUTPUT_SCALE``: knots of the partials, then noise bands."""
 
-    body_at: Tensor
-
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config

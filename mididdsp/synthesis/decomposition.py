@@ -46,7 +46,9 @@ CONTEXT_FRAMES = 60
 """Frames that the windows of one frame reach to either side, for a fundamental of 25 Hz and above."""
 
 BIN_HZ = 62.5
-RUMBLE_HZ = 20.0
+LOWEST_HZ = 20.0
+"""Of hearing. What rooms and stands move below this, the renderer, whose bins are wide, would spread up to 150 Hz."""
+
 COARSE_FROM_HZ, COARSE_TO_HZ, COARSE_BINS = 8_000.0, 20_000.0, 8
 MAX_PARTIALS = 300
 
@@ -175,7 +177,7 @@ def decompose(
     rest = sound - tone * np.interp(np.arange(len(sound)) / hop, np.arange(count), kept).astype(np.float32)
     return Decomposition(
         partials=amplitudes * kept.astype(np.float32)[:, None],
-        noise_db=_noise_db(_without_rumble(rest, sample_rate), count, sample_rate),
+        noise_db=_noise_db(_audible(rest, sample_rate), count, sample_rate),
         harmonic=kept.astype(np.float32),
     )
 
@@ -370,11 +372,11 @@ def _warped(fine: Float32, f0_hz: Array, start: int, stop: int, sample_rate: int
                  centres=centres, samples=samples, cycles=cycles)
 
 
-def _without_rumble(rest: Float32, sample_rate: int) -> Float32:
-    """Below hearing: rooms and stands rumble there, and the renderer would spread it up to 150 Hz."""
+def _audible(rest: Float32, sample_rate: int) -> Float32:
+    """What lies above ``LOWEST_HZ``."""
     from scipy import signal
 
-    filtered = signal.sosfiltfilt(signal.butter(4, RUMBLE_HZ, "highpass", fs=sample_rate, output="sos"), rest)
+    filtered = signal.sosfiltfilt(signal.butter(4, LOWEST_HZ, "highpass", fs=sample_rate, output="sos"), rest)
     return np.asarray(filtered, np.float32)
 
 

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from mididdsp.files import atomic_path, spool
 from mididdsp.synthesis.types import Float32, Segment, SynthParams
+from mididdsp.units import FRAME_RATE
 
 FORMAT = "mididdsp.synth"
 VERSION = 1
@@ -111,7 +112,7 @@ class SynthWriter:
     temporary files beside it, so memory stays flat; for a moment the folder holds the data twice.
 
     Args:
-        path: of the file, by custom ``NAME.synth.npz``; its folder must exist.
+        path: of the file, by custom ``NAME.synth.npz``.
         part, instrument, noise_edges_hz, frame_rate, seed, a4_hz: as in ``SynthParams``.
 
     Raises:
@@ -120,7 +121,7 @@ class SynthWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, part: str, instrument: str,
-                 noise_edges_hz: tuple[float, ...], frame_rate: float = 250.0, seed: int = 0,
+                 noise_edges_hz: tuple[float, ...], frame_rate: float = FRAME_RATE, seed: int = 0,
                  a4_hz: float = 440.0) -> None:
         self._path = Path(path)
         self._header = {"format": FORMAT, "version": VERSION, "part": part, "instrument": instrument,
@@ -200,7 +201,7 @@ def save_synth(path: str | os.PathLike[str], params: SynthParams | SynthFile) ->
     """Write the parameters of a part, whole or not at all.
 
     Args:
-        path: of the file, by custom ``NAME.synth.npz``; its folder must exist.
+        path: of the file, by custom ``NAME.synth.npz``.
         params: of the part; every segment with the same number of partials.
 
     Raises:

@@ -23,6 +23,7 @@ from torch.nn.functional import pad
 
 from mididdsp.synthesis.dsp.conversions import DB_RANGE, power_to_db
 from mididdsp.synthesis.dsp.scaling import safe_log
+from mididdsp.units import FRAME_RATE
 
 A_WEIGHTING_FLOOR_DB = -80.0
 
@@ -144,7 +145,7 @@ def a_weighting_db(frequencies_hz: Tensor, floor_db: float = A_WEIGHTING_FLOOR_D
     return weight.clamp_min(floor_db).to(frequencies_hz.dtype)
 
 
-def loudness(audio: Tensor, sample_rate: float = 16_000.0, frame_rate: float = 250.0, n_fft: int = 512,
+def loudness(audio: Tensor, sample_rate: float = 16_000.0, frame_rate: float = FRAME_RATE, n_fft: int = 512,
              range_db: float = DB_RANGE, ref_db: float = 0.0, padding: FramePadding = "center") -> Tensor:
     """A-weighted level per frame in dB; [..., N] to [..., T].
 
@@ -161,14 +162,14 @@ def loudness(audio: Tensor, sample_rate: float = 16_000.0, frame_rate: float = 2
     return power_to_db((power * weighting.to(power)).mean(-1), ref_db, range_db)
 
 
-def rms(audio: Tensor, sample_rate: float = 16_000.0, frame_rate: float = 250.0, frame: int = 512,
+def rms(audio: Tensor, sample_rate: float = 16_000.0, frame_rate: float = FRAME_RATE, frame: int = 512,
         padding: FramePadding = "center") -> Tensor:
     """Root mean square per frame; [..., N] to [..., T]."""
     frames = framed(audio, frame, sample_rate / frame_rate, padding)
     return torch.sqrt((frames * frames).mean(-1))
 
 
-def power_db(audio: Tensor, sample_rate: float = 16_000.0, frame_rate: float = 250.0, frame: int = 512,
+def power_db(audio: Tensor, sample_rate: float = 16_000.0, frame_rate: float = FRAME_RATE, frame: int = 512,
              range_db: float = DB_RANGE, ref_db: float = 0.0, padding: FramePadding = "center") -> Tensor:
     """Unweighted level per frame in dB; [..., N] to [..., T]."""
     mean_square = (framed(audio, frame, sample_rate / frame_rate, padding) ** 2).mean(-1)

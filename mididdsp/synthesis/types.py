@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mididdsp.units import FRAME_RATE
+
 Float32 = NDArray[np.float32]
 
 
@@ -72,7 +74,7 @@ class SynthParams:
     instrument: str
     segments: tuple[Segment, ...]
     noise_edges_hz: tuple[float, ...]
-    frame_rate: float = 250.0
+    frame_rate: float = FRAME_RATE
     seed: int = 0
     a4_hz: float = 440.0
 

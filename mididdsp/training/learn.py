@@ -26,6 +26,7 @@ from mididdsp.data.recordings import DataError
 from mididdsp.expression.adjustment import Adjustment, fit
 from mididdsp.expression.generator import ExpressionGenerator
 from mididdsp.expression.types import NoteExpression
+from mididdsp.files import made_folder
 from mididdsp.notes.types import Note, Part
 from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
@@ -118,9 +119,9 @@ def learn(folder: Path, name: str, work: Path, out: Path, settings: LearnSetting
     training_s = 60.0 * settings.minutes
     clock = _Clock(training_s, say)
     dataset = work / "dataset"
-    dataset.mkdir(parents=True, exist_ok=True)
-    report = prepare_folder(folder, dataset, instrument=settings.instrument, workers=settings.workers,
-                            progress=clock.preparing)
+    with made_folder(work), made_folder(dataset):
+        report = prepare_folder(folder, dataset, instrument=settings.instrument, workers=settings.workers,
+                                progress=clock.preparing)
     instrument = settings.instrument or max(report.instruments, key=report.minutes)
     notes = {side: [note for note in load_phrase_notes(dataset, side) if note.facts["instrument"] == instrument]
              for side in ("train", "valid")}

@@ -413,7 +413,8 @@ def _cut_log(log: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError):  # a line cut short when the machine stopped
             continue
-    log.write_text("".join(kept), encoding="utf-8")
+    with atomic_path(log) as partial:
+        partial.write_text("".join(kept), encoding="utf-8")
 
 
 def _copy(tensors: Mapping[str, Tensor], device: str | None = None) -> dict[str, Tensor]:

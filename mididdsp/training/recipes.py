@@ -154,6 +154,5 @@ def device(name: str) -> torch.device:
 
 def save_config(config: Mapping[str, Any], folder: Path) -> None:
     """Write the resolved configuration beside the run, as ``config.json``."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
     with atomic_path(Path(folder) / "config.json") as file:
         file.write_text(json.dumps(dict(config), indent=2, default=str) + "\n", encoding="utf-8")

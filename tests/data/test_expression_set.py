@@ -34,12 +34,11 @@ from mididdsp.expression.generator import (
     SCALES,
     SHORTEST_VIBRATO_S,
     SURROUNDINGS,
-    VIBRATO_ATTRIBUTES,
     marked,
     marks_of,
     surrounded,
 )
-from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES
+from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, VIBRATO_ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 
 VELOCITY_KNOWN, VELOCITY = 3, 4

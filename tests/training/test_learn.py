@@ -65,6 +65,13 @@ def test_too_little_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_without_recordings_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "recordings").mkdir()
+    with pytest.raises(DataError, match="holds no audio file"):
+        learn(tmp_path / "recordings", "mine", tmp_path / "work", tmp_path / "out", LearnSettings())
+    assert [path.name for path in tmp_path.iterdir()] == ["recordings"]
+
+
 @pytest.mark.parametrize(("arguments", "what"), [
     (["--name", "a/b"], "cannot be the name of a folder"),
     (["--name", "synthesis"], "is the name of shipped weights"),

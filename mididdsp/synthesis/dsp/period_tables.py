@@ -31,6 +31,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mididdsp.units import FRAME_RATE
+
 TAPS = 6
 """Grid values read per sample; six keep the error near 5e-6."""
 
@@ -101,7 +103,7 @@ class PhaseTrack:
     limit_hz: Tensor
 
 
-def phase_track(f0_hz: Tensor, frame_rate: float = 250.0) -> PhaseTrack:
+def phase_track(f0_hz: Tensor, frame_rate: float = FRAME_RATE) -> PhaseTrack:
     """Integrate f0 exactly, log-linear between frames and held after the last; carries gradients.
 
     Args:
@@ -291,7 +293,7 @@ def read_frames(amplitudes: NDArray[np.float32], start: NDArray[np.float64], ste
     return audio.reshape(-1)
 
 
-def tone_samples(frames: int, sample_rate: float, frame_rate: float = 250.0, offset_s: float = 0.0) -> int:
+def tone_samples(frames: int, sample_rate: float, frame_rate: float = FRAME_RATE, offset_s: float = 0.0) -> int:
     """Number of samples from ``offset_s`` after frame 0 to the end of the last frame's hold."""
     return int(_frame_borders(np.array([frames]), sample_rate, frame_rate, offset_s)[0])
 
@@ -321,7 +323,7 @@ def tone_tiles(
     partials: int,
     *,
     sample_rate: float,
-    frame_rate: float = 250.0,
+    frame_rate: float = FRAME_RATE,
     offset_s: float = 0.0,
     first_frame: int = 0,
     tile_frames: int = TILE_FRAMES,
@@ -385,7 +387,7 @@ def harmonic_tone(
     amplitudes: Tensor,
     *,
     sample_rate: float,
-    frame_rate: float = 250.0,
+    frame_rate: float = FRAME_RATE,
     offset_s: float = 0.0,
     first_sample: int = 0,
     samples: int | None = None,
