@@ -23,7 +23,7 @@ from mididdsp.expression.bends import KNOTS, bent, straightened
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, VIBRATO_ATTRIBUTES, NoteExpression
 from mididdsp.expression.vibrato_lines import VibratoLines
 from mididdsp.instruments import INSTRUMENTS
-from mididdsp.notes.types import ARTICULATIONS, PartPlan, PlannedNote
+from mididdsp.notes.types import ARTICULATIONS, Part, PartPlan, PlannedNote
 from mididdsp.random import keyed_generator
 
 Array = NDArray[np.floating[Any]]
@@ -89,7 +89,7 @@ SPREAD_ALONE = {"tuning_cents": 0.25, "brightness": 0.1}
 nobody to be in tune with but its written pitch: how far notes lie from it was measured in melodies. How bright it is,
 its dynamic says."""
 
-SPREAD_IN_COMPANY = {"attack_s": 0.25, "fluctuation_db": 0.15, "peak_position": 0.1, "level_db": 0.25}
+SPREAD_IN_COMPANY = {"attack_s": 0.2, "fluctuation_db": 0.1, "peak_position": 0.05, "level_db": 0.15}
 """Share that is drawn where there are neighbours, velocity or not: inside a phrase players are alike from note to
 note."""
 
@@ -135,6 +135,16 @@ MOOD_WEIGHTS = np.array([0.1, 0.2, 1.0, 0.2, 0.1])
 together by .4, next but one by .2. In études by 22 violinists tuning does by .39 and .20, extent of vibrato by .40 and
 .26, its rate by .56 and .35; what phrases leave over of the other attributes by .0 (where notes are loudest, attacks)
 to .5 (levels of wind instruments), most of it shared by the whole phrase."""
+
+
+TUNED_BY_PITCH = 0.6
+"""Share of the variance of tuning that hangs on the pitch: a pitch that comes again in a part is tuned about as before.
+Two notes of one pitch, one to eight notes apart, differ by 7 to 11 cents in études by 22 violinists and in phrases of
+strings and brass, where two of different pitch differ by 13 to 22; by 4 and 11 in phrases of woodwind."""
+
+TUNED_S, TUNED_BETTER = 0.8, 0.3
+"""Notes longer than this lie nearer to their pitch, by this power of their length: in études notes of half a second
+spread by 11 cents, of one and a half by 9, of two and a half by 7."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -555,11 +565,11 @@ class ExpressionGenerator:
         for note_id, item in planned.items():
             outlook = self._outlook(plan.part.instrument, item, planned)
             after = planned.get(item.following or "")
-            gap = None if after is None else after.note.onset - item.note.offset
+            gap = None if after is None else after.note.onset - item.offset
             mood = self._mood(note_id, planned, seed)
             if not _decided(given.get(note_id, {})):
-                mood = self._in_company(mood, note_id, plan.part.instrument, planned, given, seed)
-            result[note_id] = _draw(item, gap, _shares(item, planned), outlook, mood,
+                mood = self._in_company(mood, note_id, plan.part, planned, given, seed)
+            result[note_id] = _draw(item, gap, _shares(item, planned), outlook, mood, _of_pitch(plan.part, item, seed),
                                     keyed_generator(seed, note_id, "expression").random(), temperature,
                                     given.get(note_id, {}))
         return result
@@ -574,7 +584,7 @@ class ExpressionGenerator:
     def _outlook(self, instrument: str, item: PlannedNote, planned: Mapping[str, PlannedNote]) -> _Outlook:
         note = item.note
         neighbours = [*_line(item, planned, "previous"), *_line(item, planned, "following")]
-        features = context_features(note.pitch, note.duration, note.velocity, note.articulations, item.joined,
+        features = context_features(note.pitch, item.seconds, note.velocity, note.articulations, item.joined,
                                     item.leads, neighbours)
         device = self.network.mean.weight.device
         # one note at a time: a row's last bit must not depend on its company (see mididdsp.tiles)
@@ -596,7 +606,7 @@ class ExpressionGenerator:
         return np.asarray(total / np.sqrt((MOOD_WEIGHTS**2).sum()))
 
     def _in_company(
-        self, mood: Array, note_id: str, instrument: str, planned: Mapping[str, PlannedNote],
+        self, mood: Array, note_id: str, part: Part, planned: Mapping[str, PlannedNote],
         given: Mapping[str, Mapping[str, float | None]], seed: int,
     ) -> Array:
         """A note's draws, given how the neighbours around it are played whose expression is decided; [A].
@@ -618,8 +628,9 @@ class ExpressionGenerator:
                                correlation[np.abs(away)])
         for weight, place in zip(gain, places):
             name = str(names[place + REACH])
-            outlook = self._outlook(instrument, planned[name], planned)
-            mood = mood + weight * (_residual(given[name], outlook) - self._mood(name, planned, seed))
+            outlook = self._outlook(part.instrument, planned[name], planned)
+            residual = _residual(given[name], outlook, _of_pitch(part, planned[name], seed))
+            mood = mood + weight * (residual - self._mood(name, planned, seed))
         return mood
 
 
@@ -653,6 +664,12 @@ class _Outlook:
         return self.number, self.among, mean, factor, row
 
 
+def _of_pitch(part: Part, item: PlannedNote, seed: int) -> float:
+    """The standard normal draw, at most 2.5, that all notes of a semitone of the part share in their tuning."""
+    drawn = keyed_generator(seed, part.name, f"tuning {round(item.note.pitch)}").standard_normal()
+    return float(np.clip(drawn, -2.5, 2.5))
+
+
 def _around(note_id: str, planned: Mapping[str, PlannedNote]) -> list[str | None]:
     """The note and REACH neighbours on either side, in order; None where there is none."""
     names: list[str | None] = [note_id]
@@ -669,9 +686,9 @@ def _decided(given: Mapping[str, float | None]) -> bool:
     return all(name in given for name in ATTRIBUTES if name not in ("length_ratio", "glide_s"))
 
 
-def _residual(given: Mapping[str, float | None], outlook: _Outlook) -> Array:
-    """The standard normal draws that would have given a note its expression, at most 2.5; what is not defined counts
-    as the mean; [A]."""
+def _residual(given: Mapping[str, float | None], outlook: _Outlook, of_pitch: float) -> Array:
+    """The standard normal draws that would have given a note its expression, at most 2.5, beside what its pitch has of
+    its own; what is not defined counts as the mean; [A]."""
     values, told = outlook.mean.copy(), np.zeros(_COUNT, bool)
     for index, name in enumerate(ATTRIBUTES):
         value = given.get(name)
@@ -679,6 +696,10 @@ def _residual(given: Mapping[str, float | None], outlook: _Outlook) -> Array:
         if value is not None and not still and name != "length_ratio":  # the length is not drawn from the joint
             values[index], told[index] = np.clip(SCALES[name].forward(value), -4.0, 4.0), True
     deviation = np.where(told, outlook.drawn(values) - outlook.mean, 0.0)
+    tuning = _INDEX["tuning_cents"]
+    own = math.sqrt(TUNED_BY_PITCH) * float(np.linalg.norm(outlook.factor[tuning])) * of_pitch
+    if told[tuning]:
+        deviation[tuning] = (deviation[tuning] - own) / math.sqrt(1.0 - TUNED_BY_PITCH)
     return np.asarray(np.clip(np.linalg.solve(outlook.factor, deviation), -2.5, 2.5))
 
 
@@ -697,31 +718,33 @@ def _line(item: PlannedNote, planned: Mapping[str, PlannedNote], direction: str)
         if not after.joined:  # as played, never as written: what is attacked anew is parted from the note before
             gap = max(gap, TOUCHING_S)
         found.append(Neighbour(interval=other.note.pitch - item.note.pitch, gap_s=gap,
-                               seconds=other.note.duration, velocity=float(velocity)))
+                               seconds=other.seconds, velocity=float(velocity)))
         current = other
     return found
 
 
 def _shares(item: PlannedNote, planned: Mapping[str, PlannedNote]) -> Mapping[str, float]:
     """Share of each attribute's spread that is drawn; what is not named is drawn in full."""
-    shares: dict[str, float] = SPREAD_WITH_VELOCITY if item.note.velocity is not None else {}
+    shares = {"tuning_cents": min(1.0, (TUNED_S / max(item.seconds, 1e-3)) ** TUNED_BETTER)}
+    if item.note.velocity is not None:
+        shares |= SPREAD_WITH_VELOCITY
     others = [planned[name] for name in (item.previous, item.following) if name is not None]
     if not others:
-        return shares | SPREAD_ALONE if shares else shares
+        return shares | SPREAD_ALONE if item.note.velocity is not None else shares
     return shares | SPREAD_IN_COMPANY | (SPREAD_AT_REPEATS if any(_repeats(item, other) for other in others) else {})
 
 
 def _repeats(item: PlannedNote, other: PlannedNote) -> bool:
     """Whether of two neighbours one is the other attacked anew: velocity and semitone the same, length about so."""
     later = max(item, other, key=lambda one: one.note.onset)
-    short, long = sorted((item.note.duration, other.note.duration))
+    short, long = sorted((item.seconds, other.seconds))
     return (not later.joined and abs(item.note.pitch - other.note.pitch) < 0.5
             and item.note.velocity == other.note.velocity and long <= REPEATED_LENGTH * short)
 
 
 def _draw(
-    item: PlannedNote, gap: float | None, shares: Mapping[str, float], outlook: _Outlook, mood: Array, coin: float,
-    temperature: float, given: Mapping[str, float | None],
+    item: PlannedNote, gap: float | None, shares: Mapping[str, float], outlook: _Outlook, mood: Array, of_pitch: float,
+    coin: float, temperature: float, given: Mapping[str, float | None],
 ) -> NoteExpression:
     mean, factor, chance = outlook.mean, outlook.factor, outlook.chance
     values: dict[str, float | None] = dict(given)
@@ -730,7 +753,7 @@ def _draw(
     elif given.get("vibrato_rate_hz") is not None or given.get("vibrato_delay_s") is not None:
         vibrates = True  # who asks for a rate asks for a vibrato
         values.pop("vibrato_cents", None)
-    elif item.note.duration < SHORTEST_VIBRATO_S:
+    elif item.seconds < SHORTEST_VIBRATO_S:
         vibrates = False
     else:  # at temperature 0 the likelier of the two
         vibrates = coin < chance if temperature > 0 else chance >= 0.5
@@ -765,22 +788,27 @@ def _draw(
         spread_out = np.clip(mood[open_], -2.5, 2.5)
         # of what comes out, not of what goes in: how attributes vary together must not narrow those drawn in full
         part = np.array([shares.get(ATTRIBUTES[index], 1.0) for index in open_])
+        swung = lower @ spread_out
+        if _INDEX["tuning_cents"] in open_:
+            row = open_.index(_INDEX["tuning_cents"])
+            own = math.sqrt(TUNED_BY_PITCH) * float(np.linalg.norm(lower[row])) * of_pitch
+            swung[row] = math.sqrt(1.0 - TUNED_BY_PITCH) * swung[row] + own
         drawn = mean.copy()
-        drawn[open_] = centre + temperature * part * (lower @ spread_out)
+        drawn[open_] = centre + temperature * part * swung
         for index, value in zip(open_, outlook.played(drawn)[open_]):
             name = ATTRIBUTES[index]
             low, high, _ = ATTRIBUTE_RANGES[name]
             values[name] = float(np.clip(SCALES[name].backward(float(value)), low, high))
     if gap is not None and not item.leads and "release_s" not in given and values["release_s"] is not None:
-        room = gap + (1.0 - float(values["length_ratio"] or 1.0)) * item.note.duration
+        room = gap + (1.0 - float(values["length_ratio"] or 1.0)) * item.seconds
         values["release_s"] = min(values["release_s"], max(room, 0.0) + RELEASE_UNDER_S)
     if vibrates and "vibrato_delay_s" not in given and values["vibrato_delay_s"] is not None:
-        values["vibrato_delay_s"] = min(values["vibrato_delay_s"], LATEST_VIBRATO * item.note.duration)
+        values["vibrato_delay_s"] = min(values["vibrato_delay_s"], LATEST_VIBRATO * item.seconds)
     return NoteExpression(**values)  # type: ignore[arg-type]
 
 
 def _length_ratio(item: PlannedNote, gap: float | None, mean: Array, mood: Array, temperature: float) -> float:
-    """Sounding share of a note's length.
+    """Sounding share of a note's length, which ends where its pitch is struck again.
 
     Under an articulation mark as the network says, before a rest all of it. A plain note sounds in full as well, but
     for the moment that parts it from one that follows at once.
@@ -792,4 +820,4 @@ def _length_ratio(item: PlannedNote, gap: float | None, mean: Array, mood: Array
     if item.note.articulations:
         return float(np.clip(SCALES["length_ratio"].backward(float(mean[index]) + 0.3 * deviation), 0.5, 1.0))
     parting = TOUCHING_S * math.exp(0.4 * deviation) - gap
-    return float(np.clip(1.0 - max(parting, 0.0) / max(item.note.duration, 1e-3), 0.5, 1.0))
+    return float(np.clip(1.0 - max(parting, 0.0) / max(item.seconds, 1e-3), 0.5, 1.0))

@@ -186,8 +186,8 @@ class PlannedNote:
     Attributes:
         note: as written.
         onset: where it begins to sound, s; the note's own onset.
-        offset: where it stops, s: the note's own offset, or, when the next note of the chain is joined to it, that
-            onset.
+        offset: where it stops, s: the note's own offset, or, when the next note of the chain is joined to it or its
+            pitch is struck again, that onset.
         previous: id of the note before it in the same voice, if any.
         following: id of the note after it in the same voice, if any.
         joined: it continues the note before it without a new attack (slur, overlap).
@@ -201,6 +201,11 @@ class PlannedNote:
     following: str | None
     joined: bool
     leads: bool
+
+    @property
+    def seconds(self) -> float:
+        """How long it is played: as written, or until the next note cuts it short."""
+        return self.note.duration if self.offset >= self.note.offset else self.offset - self.onset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

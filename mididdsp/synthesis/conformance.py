@@ -84,18 +84,24 @@ SPOKEN_RISE = 3.2
 SPEAKING_ROUNDS = 5
 BEGINNING_ROUNDS = 2
 EARLY_SHARE = 0.85
-"""A note that speaks in less of the time asked for is held back."""
+"""A note that speaks in less of the time asked for is held back all along, others near their 90 % alone."""
+
+NEAR_SHARE = 0.95
+"""An attack that takes this share of the time asked for, or as little more, is left as it is."""
 
 FOOT_DB = 1.5
 FOOT_RISE_DB = 0.3
 """What sounds before an attack is softer than 10 % by the first, and comes to it by the second a frame: otherwise when
-an attack begins is left to the chance of its noise."""
+an attack begins is left to the chance of its noise. So is when it ends: its 90 % are come to from below likewise."""
 
 STAYING_FRAMES = 5
 """A note has not spoken that only touches 90 %: it stays there for 20 ms."""
 
 SPREAD_NEAR = 0.08
 """A spread that is smaller than asked by no more than this share is left alone."""
+
+SWUNG_SHARE = 0.85
+"""What moves with a vibrato is no more than this share of the spread that is asked for: a swell is heard beside it."""
 
 DEEPEST_DB = 10.0
 """A fall or a dip within the body is no deeper: below 20 dB it would be no part of the body."""
@@ -149,10 +155,10 @@ class NoteClock:
         knots = [(0.0, 0.0)]
         reference = min(body, float(total.max()))
         # 10 and 90 % of the body's amplitude
-        begun, risen = (int(np.argmax(total >= reference - below)) / FRAME_RATE for below in (20.0, 0.915))
+        begun, risen = (crossing_time(total, reference - below) or 0.0 for below in (20.0, 0.915))
         if attack_s is not None:
             own = risen - begun
-            if own > 0.004 and not 0.85 <= attack_s / own <= 1.18:
+            if own > 0.004 and not NEAR_SHARE <= attack_s / own <= 1.0 / NEAR_SHARE:
                 # what sounds before the tenth is no part of the attack, and stays when it is
                 stretch = float(np.clip(attack_s / own, *ATTACK_STRETCH))
                 stretch = min(stretch, max(0.5 * len(total) / FRAME_RATE - begun, 0.004) / own)
@@ -198,8 +204,19 @@ def level_shift(
     return np.asarray((factor - 1.0) * total + summand)
 
 
+def swung_share(swung: Array, begin: int, end: int, asked_db: float) -> float:
+    """Share of what moves with the vibrato for which the spread that is asked for has room."""
+    spread = _middle_spread(swung, begin, end)
+    return min(1.0, SWUNG_SHARE * asked_db / spread) if spread > 1e-3 else 1.0
+
+
+def _middle_spread(line: Array, begin: int, end: int) -> float:
+    trim = (end - begin) // 10
+    return float(np.std(line[begin + trim : end - trim]))
+
+
 def fluctuation(
-    level: Array, noise: Array, begin: int, end: int, asked_db: float, peak: float
+    level: Array, noise: Array, begin: int, end: int, asked_db: float, peak: float, swung: Array | None = None
 ) -> tuple[Array, Array]:
     """The level spreads inside the note as was asked, and is highest where was asked; the noise moves with it.
 
@@ -213,10 +230,14 @@ def fluctuation(
         begin, end: of the note.
         asked_db: standard deviation within the middle four fifths.
         peak: place of the highest level, 0 to 1.
+        swung: what moves with the vibrato and will be added, dB; [T]. The rest has the spread that it leaves.
     """
     count = end - begin
     if count < SHORTEST_FRAMES:
         return level, noise
+    beside = np.zeros(count) if swung is None else np.asarray(swung[begin:end], np.float64)
+    if swung is not None:
+        asked_db = math.sqrt(max(asked_db**2 - _middle_spread(swung, begin, end) ** 2, 0.0))
     trim = count // 10
     inner = level[begin + trim : end - trim]
     own = np.clip(level[begin:end], inner.min(), inner.max()) - inner.mean()
@@ -236,7 +257,7 @@ def fluctuation(
         moved = _spread(wanted, swell, share * asked_db, asked_db, middle) - own
         # what sounds stays where it is: in a note that speaks late it must not sink below its own release
         moved = ramp * (moved - moved[middle][body].mean())
-        if _peaks(level[begin:end] + moved, place, peak):
+        if _peaks(level[begin:end] + moved + beside, place, peak):
             break
     # an attack or an end that is louder than the peak asked for is held below it
     ceiling = float((level[begin:end] + moved)[middle].max()) - 0.3
@@ -296,7 +317,12 @@ def unheard(knots: Array, pitch: float) -> Array:
 
 
 def brightness(knots: Array, level: Array, begin: int, end: int, asked: float, pitch: float) -> Array:
-    """Tilt the partials until the power centroid over the body is what was asked, as far as that is no great tilt.
+    """Tilt the partials until the power centroid over the body is what was asked, as far as that is no great tilt."""
+    return np.asarray(knots + tilt(knots, level, begin, end, asked, pitch) * np.log2(KNOTS))
+
+
+def tilt(knots: Array, level: Array, begin: int, end: int, asked: float, pitch: float) -> float:
+    """The tilt of the partials, dB an octave, that :func:`brightness` gives them.
 
     Where the first partial carries nearly all of the power, the centroid hardly feels the others, and a tilt that
     makes it exact would lift or drop them by tens of dB. So the tilt is bent towards a limit that grows with how far
@@ -304,19 +330,19 @@ def brightness(knots: Array, level: Array, begin: int, end: int, asked: float, p
     """
     mean, number = _body_partials(knots, level, begin, end, pitch)
     if len(mean) < 2:
-        return knots
+        return 0.0
     log_number = np.log(number)
     low, high = -4.0, 4.0
     for _ in range(25):
-        tilt = 0.5 * (low + high)
-        tilted = mean * np.exp(tilt * log_number)
+        middle = 0.5 * (low + high)
+        tilted = mean * np.exp(middle * log_number)
         if np.log2((tilted * number).sum() / tilted.sum()) < asked:
-            low = tilt
+            low = middle
         else:
-            high = tilt
+            high = middle
     tilt_db = 10.0 * np.log10(2.0) * 0.5 * (low + high)
     most = LEAST_TILT_DB + TILT_DB_AN_OCTAVE * abs(asked - float(np.log2((mean * number).sum() / mean.sum())))
-    return np.asarray(knots + most * np.tanh(tilt_db / most) * np.log2(KNOTS))
+    return float(most * np.tanh(tilt_db / most))
 
 
 def centroid(knots: Array, level: Array, begin: int, end: int, pitch: float) -> float:
@@ -394,7 +420,8 @@ def spoken(
 
     Where it would speak later it is raised to a straight line in amplitude, from 10 % of its body's to 90 %, at least,
     and held there until it comes to stay; where it would speak sooner it is held below that line, which then leaves
-    it free. The noise moves with it, or stays as it is.
+    it free. One that speaks in about its time, but creeps up to its 90 %, is held below a head as it is below a foot.
+    The noise moves with it, or stays as it is.
     """
     count = max(1.0, attack_s * FRAME_RATE)
     frame = np.arange(end - begin, dtype=np.float64)
@@ -403,12 +430,18 @@ def spoken(
         reference = min(_body(inside), float(inside.max()))
         first = (crossing_time(inside, reference - 20.0) or 0.0) * FRAME_RATE
         risen = (crossing_time(inside, reference - 0.915) or 0.0) * FRAME_RATE
-        late = _stays(inside, reference - 0.915) > math.ceil(first + count)
+        late = _stays(inside, reference - 0.915) > math.ceil(first + count / NEAR_SHARE)
+        place = np.maximum(frame - first, 0.0) / count
+        line = reference + 20.0 * np.log10(0.1 + 0.8 * place + (SPOKEN_RISE - 0.8) * np.maximum(place - 1.0, 0.0))
+        early = risen < first + EARLY_SHARE * count
+        if not early:
+            head = reference - 0.915 - np.minimum(FOOT_DB, FOOT_RISE_DB * np.maximum(first + count - frame, 0.0))
+            line = np.where(place < 1.0, np.maximum(line, head), np.inf)
+            early = bool((inside > line + 0.1)[frame >= first].any())
         # what is shorter than twice its attack, or 40 ms, has no body to be held below
-        early = max(2 * count, ATTACK_FRAMES) <= end - begin and risen < first + EARLY_SHARE * count
+        early = early and max(2 * count, ATTACK_FRAMES) <= end - begin
         if not late and not early:
             break
-        place = np.maximum(frame - first, 0.0) / count
         foot = reference - 20.0 - np.minimum(FOOT_DB, FOOT_RISE_DB * (first - frame))
         moved = np.zeros(len(level))
         moved[begin:end] = np.where(frame < first, np.minimum(0.0, foot - inside), 0.0)
@@ -417,7 +450,6 @@ def spoken(
             span = (frame >= first) & (frame < _stays(inside, reference + 20.0 * math.log10(SPOKEN)))
             moved[begin:end][span] = np.maximum(0.0, line - inside)[span]
         else:
-            line = reference + 20.0 * np.log10(0.1 + 0.8 * place + (SPOKEN_RISE - 0.8) * np.maximum(place - 1.0, 0.0))
             span = frame >= first
             moved[begin:end][span] = np.minimum(0.0, line - inside)[span]
         level = level + moved
@@ -542,7 +574,11 @@ def release(level: Array, noise: Array, begin: int, end: int, release_s: float) 
 
 
 def _falling(line: Array) -> Array:
-    """A line without its rises: half way between the lowest it has been and the highest it still comes to."""
+    """A line re where it comes from, without its rises: half way between the lowest it has been and the highest it
+    still comes to. What comes up to 0 again is left out, for a note that has ended does not."""
+    again = np.flatnonzero(line >= 0.0)
+    begins = int(again[-1]) + 1 if len(again) else 0
+    line = np.minimum(np.append(line[begins:], np.full(begins, line[-1])), 0.0)
     return np.asarray(0.5 * (np.minimum.accumulate(line) + np.maximum.accumulate(line[::-1])[::-1]))
 
 

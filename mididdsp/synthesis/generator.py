@@ -7,6 +7,7 @@ steps:
    frame lies in its note. Frames see no other frame, so any window of any note can be generated alone.
 2. **Life**: coloured noise, keyed by the note's id, gives partials, level and pitch the micro-variation that players
    have; its spectra are learned from what the mean leaves over. ``temperature`` scales it; 0 is the mean.
+   A vibrato moves level, partials and noise with the pitch, by as much as is learned.
 3. **Conformance**: level, fluctuation, brightness, attack noise, vibrato, tuning, onset and release are made what the
    expression asks for, by the definitions of ``mididdsp.expression.analysis``.
 
@@ -70,8 +71,12 @@ SLOW_LIFE = 4
 DRIFT_S = 2.0
 """A timbre drifts slower than 1 Hz, the slowest band: in full in notes as long as this, in shorter ones by less."""
 
+MOST_TREND = 2.0
+"""No pitch moves over a note by more than so many spreads."""
+
 _TARGETS = ("level", "gain", "pitch")
-_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "dying_db", "swell_brightness")
+_BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "dying_db", "swell_brightness",
+            "vibrato_swell_db", "trend_cents")
 _LEVEL_STEP_DB = 6.0
 _TAUGHT_LEVELS_DB = -50.0, -8.0
 """Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
@@ -162,7 +167,11 @@ class SynthesisGenerator:
             noise bands]. None: nothing.
         dying_db: partials die away each at its own pace: sd of where they come to re each other; [instruments].
         swell_brightness: how brightness goes with a drawn level: octaves a dB, and the least and the most that was
-            taught; [instruments, TIMBRE_PITCHES, 3]. None: it stays.
+            taught; [instruments, TIMBRE_PITCHES, 3]. None, or zeros: as the network takes a louder note to be.
+        vibrato_swell_db: what moves with a vibrato beyond what the network says: ``amounts`` of ``vibrato.swell``;
+            [instruments, 4, 2]. None: nothing.
+        trend_cents: pitch rises or falls over a note: sd from its beginning to its end, of notes that stand alone and
+            of those among others; [2, instruments]. None: it does not.
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
 
@@ -172,6 +181,7 @@ class SynthesisGenerator:
         self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...], *,
         brightness_line: Array | None = None, noise_shift_db: Array | None = None, scoop_cents: Array | None = None,
         timbre_db: Array | None = None, dying_db: Array | None = None, swell_brightness: Array | None = None,
+        vibrato_swell_db: Array | None = None, trend_cents: Array | None = None,
     ) -> None:
         self.network = network.eval()
         missing = LIFE_CHANNELS - np.shape(life_rms)[2]
@@ -189,6 +199,10 @@ class SynthesisGenerator:
         self.timbre_db = None if timbre_db is None else np.asarray(timbre_db, np.float32)
         unmoved = np.zeros((len(INSTRUMENTS), len(TIMBRE_PITCHES), 3), np.float32)
         self.swell_brightness = unmoved if swell_brightness is None else np.asarray(swell_brightness, np.float32)
+        unswung = np.zeros((len(INSTRUMENTS), 4, 2), np.float32)
+        self.vibrato_swell_db = unswung if vibrato_swell_db is None else np.asarray(vibrato_swell_db, np.float32)
+        level = np.zeros((2, len(INSTRUMENTS)), np.float32)
+        self.trend_cents = level if trend_cents is None else np.asarray(trend_cents, np.float32)
 
     def changed(self, **arrays: Array | None) -> SynthesisGenerator:
         """The same network with other ``life_rms`` or others of what balances it."""
@@ -283,7 +297,10 @@ class SynthesisGenerator:
         frames, mean, output = self._told(instrument, place, span, swing, turned)
         life = temperature * draw(self._life_of(instrument, place), len(span.clock), random)
         level, knots, noise = self._alive(instrument, place, span, output, life)
-        level, knots, noise = self._conformed(instrument, place, span, level, knots, noise)
+        moving = vibrato.swell(
+            self.vibrato_swell_db[INSTRUMENT_IDS[instrument]], expression, span.since, swing, turned,
+            temperature * keyed_generator(seed, note.id, "vibrato swell").standard_normal(2))
+        level, knots, noise = self._conformed(instrument, place, span, level, knots, noise, moving)
         begin, end = span.begin, span.end
         dying = temperature * float(self.dying_db[INSTRUMENT_IDS[instrument]])
         if dying and not place.planned.leads:
@@ -293,10 +310,10 @@ class SynthesisGenerator:
         if drawn["level"] is not None:
             shift = conformance.level_shift(level, noise, begin, end, *drawn["level"], attacks=not place.planned.joined)
             # the level moves as drawn; partials and noise move against it as the network knows
-            moved = _between(self._mean(instrument, place, frames, shift[span.asked]) - mean, span.asked)
+            timbre, breath = self._moved(instrument, place, span, frames, mean, level, knots, shift)
             level = level + shift
-            knots = conformance.unheard(knots + moved[:, 2 : 2 + len(KNOTS)], note.pitch)
-            noise = noise + shift[:, None] + moved[:, 2 + len(KNOTS) :]
+            knots = conformance.unheard(knots + timbre, note.pitch)
+            noise = noise + shift[:, None] + breath
         if drawn["gain"] is not None:
             level, noise = level + drawn["gain"][1], noise + drawn["gain"][1][:, None]
         slow = np.clip(output[:, 1], -80.0, 80.0)
@@ -307,6 +324,10 @@ class SynthesisGenerator:
         if not place.planned.joined:
             off = place.room_to_wander * temperature * float(self.scoop_cents[INSTRUMENT_IDS[instrument]])
             wander += off * keyed_generator(seed, note.id, "scoop").standard_normal() * scoop(span.since)
+        trend = temperature * float(self.trend_cents[int(not place.alone), INSTRUMENT_IDS[instrument]])
+        if trend:
+            bent = np.clip(keyed_generator(seed, note.id, "trend").standard_normal(), -MOST_TREND, MOST_TREND)
+            wander += trend * bent * place.room_to_bend * (np.clip(span.since / place.seconds, 0.0, 1.0) - 0.5)
         deviation = expression.tuning_cents + swing + _centred(wander, swing, begin, end, expression.vibrato_cents > 0)
         if drawn["pitch"] is not None:
             deviation = drawn["pitch"][0] * deviation + drawn["pitch"][1]
@@ -353,16 +374,23 @@ class SynthesisGenerator:
         return output[:, 0] + life[:, 0] * alive, knots + life[:, 2 : 2 + len(KNOTS)] * alive[:, None], noise
 
     def _conformed(
-        self, instrument: str, place: Place, span: _Span, level: Array, knots: Array, noise: Array
+        self, instrument: str, place: Place, span: _Span, level: Array, knots: Array, noise: Array,
+        moving: vibrato.Swell | None,
     ) -> tuple[Array, Array, Array]:
-        """Level, knots and noise brought to what the expression asks for."""
+        """Level, knots and noise brought to what the expression asks for, moving with the vibrato."""
         expression, begin, end, anew = place.expression, span.begin, span.end, not place.planned.joined
         swell = expression.fluctuation_db, expression.peak_position
         attack = expression.attack_s, expression.attack_noise_db
         level, noise = conformance.held(level, noise, begin, end)
         if anew:
             level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
-        level, noise = conformance.fluctuation(level, noise, begin, end, *swell)
+        if moving is None:
+            level, noise = conformance.fluctuation(level, noise, begin, end, *swell)
+        else:
+            share = conformance.swung_share(moving.level, begin, end, expression.fluctuation_db)
+            level, noise = conformance.fluctuation(level, noise, begin, end, *swell, share * moving.level)
+            level, noise = level + share * moving.level, noise + share * moving.noise[:, None]
+            knots = knots + share * moving.tilt[:, None] * np.log2(KNOTS)
         if anew:
             level, noise = conformance.spoken(level, noise, begin, end, expression.attack_s)
             level, noise = conformance.begun(level, noise, begin, end, *attack)
@@ -377,40 +405,67 @@ class SynthesisGenerator:
         gain = expression.level_db - conformance.body_level(level, noise, begin, end)
         return level + gain, knots, noise + gain
 
-    def _mean(self, instrument: str, place: Place, frames: Array, shift: Array | None = None) -> Array:
-        """The network's outputs for a note's frames, in dB and cents; [T, D].
+    def _mean(self, instrument: str, place: Place, frames: Array, louder_db: float = 0.0) -> Array:
+        """The network's outputs for a note's frames, in dB and cents, or for the same note so much louder; [T, D].
 
-        Under a level curve the network is asked at steps of 6 dB and read between them, so that timbre follows; most of
-        what it knows of a timbre hangs on the brightness asked for, which goes with the level as it does from one
-        dynamic to another.
+        Most of what the network knows of a timbre hangs on the brightness asked for, which goes with the level.
         """
         planned = place.planned
-        asked = note_features(planned.note.pitch, place.seconds, place.expression, planned.joined, planned.leads,
-                              place.around)
         number = INSTRUMENT_IDS[instrument]
-        if shift is None:
-            return self.outputs(number, asked, frames)
+        features = note_features(planned.note.pitch, place.seconds, place.expression, planned.joined, planned.leads,
+                                 place.around)
+        if louder_db:
+            features[2] += louder_db / 10.0
+            features[3] += self._brightening(number, place, louder_db)
+        return self.outputs(number, features, frames)
+
+    def _moved(
+        self, instrument: str, place: Place, span: _Span, frames: Array, mean: Array, level: Array, knots: Array,
+        shift: Array,
+    ) -> tuple[Array, Array]:
+        """What a drawn level adds to partials and noise, dB; [T, KNOTS], [T, NOISE_CENTRES].
+
+        The network is asked at steps of 6 dB and read between them. It follows a brightness by a part only, so at
+        each step the partials are tilted until the note would be as much brighter as its level tells, if anything
+        tells that.
+
+        Args:
+            mean: of the frames ``frames`` that the network was asked about, without the shift.
+            level, knots: of the note as it is without one; [T], [T, KNOTS].
+            shift: of the level, dB; [T].
+        """
+        pitch, number = place.planned.note.pitch, INSTRUMENT_IDS[instrument]
         low, high = _TAUGHT_LEVELS_DB
         own = float(np.clip(place.expression.level_db, low, high))
         steps = np.clip(shift, low - own, high - own) / _LEVEL_STEP_DB
-        lowest, highest = int(np.floor(steps.min())), int(np.ceil(steps.max()))
-        result = np.zeros((len(frames), 2 + len(KNOTS) + NOISE_CENTRES))
-        for step in range(lowest, highest + 1):
-            weight = np.maximum(0.0, 1.0 - np.abs(steps - step))
-            if not weight.any():
+        told = bool(self._swell(number, place).any())
+        bright = conformance.centroid(knots, level, span.begin, span.end, pitch)
+        timbre, breath = np.zeros(knots.shape), np.zeros((len(knots), NOISE_CENTRES))
+        for step in range(int(np.floor(steps.min())), int(np.ceil(steps.max())) + 1):
+            weight = np.maximum(0.0, 1.0 - np.abs(steps - step))[:, None]
+            if step == 0 or not weight.any():
                 continue
-            features = asked.copy()
-            features[2] += step * _LEVEL_STEP_DB / 10.0
-            features[3] += self._brightening(number, place, step * _LEVEL_STEP_DB)
-            result += weight[:, None] * self.outputs(number, features, frames)
-        return result
+            louder_db = step * _LEVEL_STEP_DB
+            moved = _between(self._mean(instrument, place, frames, louder_db) - mean, span.asked)
+            partials = moved[:, 2 : 2 + len(KNOTS)]
+            if told:
+                asked = bright + self.brightness_line[number, 1] * self._brightening(number, place, louder_db)
+                tilt = conformance.tilt(knots + partials, level, span.begin, span.end, asked, pitch)
+                partials = partials + tilt * np.log2(KNOTS)
+            timbre += weight * partials
+            breath += weight * moved[:, 2 + len(KNOTS) :]
+        return timbre, breath
 
     def _brightening(self, instrument: int, place: Place, louder_db: float) -> float:
         """Octaves by which a note is brighter where it is so much louder."""
-        nearest = int(np.argmin(np.abs(TIMBRE_PITCHES - place.planned.note.pitch)))
-        slope, least, most = self.swell_brightness[instrument, nearest].tolist()
+        slope, least, most = self._swell(instrument, place).tolist()
         own = place.expression.brightness
         return float(np.clip(own + slope * louder_db, min(least, own), max(most, own))) - own
+
+    def _swell(self, instrument: int, place: Place) -> Array:
+        """``swell_brightness`` at the pitch of a note; [3], zeros where nothing is known."""
+        nearest = int(np.argmin(np.abs(TIMBRE_PITCHES - place.planned.note.pitch)))
+        return np.asarray(self.swell_brightness[instrument, nearest])
 
     @torch.inference_mode()
     def outputs(self, instrument: int, features: Array, frames: Array) -> Array:

@@ -52,6 +52,16 @@ class Place:
         return float(np.clip(self.seconds / 0.4, 0.1, 1.0) ** 1.5)
 
     @property
+    def room_to_bend(self) -> float:
+        """Share of a rise or fall of its pitch that a note is long enough for."""
+        return float(np.clip((self.seconds - 0.15) / 0.15, 0.0, 1.0))
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has no neighbours."""
+        return self.around.interval_before is None and self.around.interval_after is None
+
+    @property
     def lead_in(self) -> float:
         """How long before its onset its window begins, s."""
         return 2.0 * self.glide_in + 0.02 if self.planned.joined else PRE_FRAMES / FRAME_RATE

@@ -8,6 +8,7 @@ few per cent.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -45,9 +46,61 @@ PLAIN_WANDER = 0.15
 STRAY_PHASE = 0.4
 """Radians over which the phase is spread in which players begin."""
 
+SWELL_CENTS = 10.0
+"""What a vibrato does to the sound is told for a swing of so many cents."""
+
+MOST_SWELL_DB = 1.2
+MOST_TILT_DB = 1.0
+"""A wide vibrato moves the level by no more than the first beyond what the network does, and the partials against one
+another by no more than the second an octave."""
+
+SWELL_AFTER_S = 0.1
+"""A swell grows over so long after the attack, which stays as it is."""
+
 WANDER_HZ = (0.7, 1.6)
 EXTENT_WANDER_HZ = (0.5, 1.1)
 """Slow sinusoids that move rate and extent; two that have no common period do not sound periodic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Swell:
+    """What moves with a vibrato besides the pitch, dB.
+
+    Attributes:
+        level: of the partials; [T].
+        tilt: of the partials against one another, an octave; [T].
+        noise: [T].
+    """
+
+    level: Array
+    tilt: Array
+    noise: Array
+
+
+def swell(
+    amounts: Array, expression: NoteExpression, since: Array, swing: Array, turned: Array, drawn: Array
+) -> Swell | None:
+    """How sound moves with the pitch; None where it does not.
+
+    Breath makes a vibrato of flute and oboe, so that level and pitch rise together; lips or jaw make others, whose
+    level may be highest anywhere in the cycle.
+
+    Args:
+        amounts: dB for ``SWELL_CENTS`` of level, tilt and noise with the swing and a quarter period later, then the
+            spread of those of level and noise from note to note; [4, 2].
+        expression: of the note.
+        since: seconds since the onset; [T].
+        swing, turned: as ``swing`` gives them; [T].
+        drawn: two standard normal numbers of the note, 0 for what notes have in common.
+    """
+    if not expression.vibrato_cents or not amounts.any():
+        return None
+    own = amounts[:3] + np.array([1.0, 0.0, 1.0])[:, None] * amounts[3] * drawn
+    size = np.hypot(*own.T) * expression.vibrato_cents / SWELL_CENTS
+    share = min(1.0, MOST_SWELL_DB / max(size[0], size[2], 1e-9), MOST_TILT_DB / max(size[1], 1e-9))
+    grown = np.clip((since - expression.attack_s) / SWELL_AFTER_S, 0.0, 1.0) * share / SWELL_CENTS
+    level, tilt, noise = (grown * (with_it * swing + after * turned) for with_it, after in own)
+    return Swell(level=level, tilt=tilt, noise=noise)
 
 
 def swing(

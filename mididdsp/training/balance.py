@@ -4,7 +4,8 @@ A mean that has the median of every partial is not as bright as a note: recorded
 sum of their powers, which the centroid weighs, hangs on those that happen to be strong. A note that is tilted until it
 is as bright as its recording has all upper partials too strong. So what is asked for is put on the line that the
 network itself draws through the recorded notes. Noise likewise: its median in dB lies below its mean power, most of all
-where it dies away. And how much brighter an instrument is where it plays louder, is told by its dynamics.
+where it dies away. And how much brighter an instrument is where it plays louder, is told by its dynamics and
+by crescendi.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from numpy.typing import NDArray
 
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.instruments import INSTRUMENTS
+from mididdsp.note_lines import smoothed
 from mididdsp.synthesis import conformance
 from mididdsp.synthesis.frame_network import NOISE_CENTRES
 from mididdsp.synthesis.generator import SynthesisGenerator
-from mididdsp.synthesis.knots import KNOTS
+from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.synthesis.timbre_tables import TIMBRE_PITCHES
 from mididdsp.training.life import generated_alone
 from mididdsp.training.prepared_notes import PreparedNote, rows
 from mididdsp.training.quantiles import weighted_quantiles
-from mididdsp.units import FRAME_RATE
+from mididdsp.units import FRAME_RATE, midi_to_hz
 
 Array = NDArray[np.floating[Any]]
 
@@ -34,6 +36,9 @@ SLOPES = (0.85, 1.0)
 
 _LIKE_PITCH, _NEAR_PITCH, _APART_DB = 1.0, 5.0, 6.0
 _FEWEST_PAIRS = 30
+_LEAST_SLOPE, _TIMES = 0.005, (0.3, 4.0)
+_LONG_SWELL, _SWELL_WINDOW = 375, 21  # frames
+_SWELL_SPAN_DB, _LEAST_SWELL_DB = 25.0, 8.0
 _FEWEST = 8
 _LONG_ENOUGH = 50  # frames
 _MOST_LINE, _MOST_NOISE = 120, 48
@@ -67,9 +72,11 @@ def brightness_line(generator: SynthesisGenerator, notes: Sequence[PreparedNote]
 def swell_brightness(notes: Sequence[PreparedNote]) -> NDArray[np.float32]:
     """How brightness goes with the level at each pitch: octaves a dB, and the range of brightness in which it does.
 
-    The slope is the median over pairs of notes at most a semitone apart in pitch and 6 dB or more in level, never
-    below 0; the range holds 5 to 95 % of the notes. What is nearer in pitch weighs more. With fewer than thirty pairs
-    an instrument's brightness stays.
+    The slope is the median over pairs of notes at most a semitone apart in pitch and 6 dB or more in the level of
+    their dynamics, never below 0; the range holds 5 to 95 % of the notes. What is nearer in pitch weighs more. With
+    fewer than thirty pairs an instrument's brightness stays. Crescendi and diminuendi of held notes, where there are
+    eight or more, say how many times as much it moves inside a note, the same for all instruments: so few are of one
+    that what it has of its own there does not foretell others of it.
 
     Args:
         notes: recorded single notes in all dynamics.
@@ -79,21 +86,75 @@ def swell_brightness(notes: Sequence[PreparedNote]) -> NDArray[np.float32]:
     """
     result = np.zeros((len(INSTRUMENTS), len(TIMBRE_PITCHES), 3), np.float32)
     for instrument in {note.instrument for note in notes}:
+        group = [note.note for note in notes if note.instrument == instrument]
         pitch, level, bright = np.array([
-            (note.note.facts["pitch"], note.note.expression.level_db, note.note.expression.brightness)
-            for note in notes if note.instrument == instrument]).T
-        louder = level[:, None] - level
-        pairs = np.nonzero((np.abs(pitch[:, None] - pitch) <= _LIKE_PITCH) & (louder >= _APART_DB))
-        if len(pairs[0]) < _FEWEST_PAIRS:
+            (note.facts["pitch"], note.expression.level_db, note.expression.brightness) for note in group]).T
+        slopes, pairs = _slopes(pitch, _levels_of_dynamics(group), bright)
+        if len(slopes) < _FEWEST_PAIRS:  # all of one dynamic, or of none that is known
+            slopes, pairs = _slopes(pitch, level, bright)
+        if len(slopes) < _FEWEST_PAIRS:
             continue
-        slopes = (bright[:, None] - bright)[pairs] / louder[pairs]
         for index, middle in enumerate(TIMBRE_PITCHES):
             middle = np.clip(middle, pitch.min(), pitch.max())
             near = np.exp(-0.5 * ((pitch - middle) / _NEAR_PITCH) ** 2)
-            slope = weighted_quantiles(slopes, near[pairs[0]], (0.5,))
+            slope = weighted_quantiles(slopes, near[pairs], (0.5,))
             span = weighted_quantiles(bright, near, (0.05, 0.95))
             result[instrument, index] = np.append(np.maximum(slope, 0.0), span)
+    result[..., 0] *= _more_inside(result[..., 0], notes)
     return result
+
+
+def _levels_of_dynamics(notes: Sequence[TrainingNote]) -> Array:
+    """The median level of each note's dynamic, NaN where it has none; [N].
+
+    Takes of one dynamic differ in level by 4 dB by chance, and are no brighter for it: by the levels of the takes a
+    string's slope came out half as large.
+    """
+    told = np.array([note.facts.get("velocity") or np.nan for note in notes], dtype=np.float64)
+    level = np.array([note.expression.level_db for note in notes])
+    return np.array([np.median(level[told == own]) if np.isfinite(own) else np.nan for own in told])
+
+
+def _slopes(pitch: Array, level: Array, bright: Array) -> tuple[Array, NDArray[np.int64]]:
+    """(octaves a dB of each pair of notes of like pitch and unlike level, the louder of each)."""
+    louder = level[:, None] - level
+    pairs = np.nonzero((np.abs(pitch[:, None] - pitch) <= _LIKE_PITCH) & (louder >= _APART_DB))
+    return (bright[:, None] - bright)[pairs] / louder[pairs], pairs[0]
+
+
+def _more_inside(slopes: Array, notes: Sequence[PreparedNote]) -> float:
+    """How many times as much brightness moves with the level inside notes as from one dynamic to another.
+
+    Args:
+        slopes: between dynamics; [instruments, TIMBRE_PITCHES].
+        notes: crescendi and diminuendi among them.
+    """
+    times: dict[int, list[float]] = {}
+    for note in notes:
+        inside = _slope_inside(note.note)
+        if inside is None:
+            continue
+        nearest = int(np.argmin(np.abs(TIMBRE_PITCHES - note.note.facts["pitch"])))
+        between = max(float(slopes[note.instrument, nearest]), _LEAST_SLOPE)
+        times.setdefault(note.instrument, []).append(float(np.clip(inside / between, *_TIMES)))
+    if sum(len(found) for found in times.values()) < _FEWEST:
+        return 1.0
+    return float(np.exp(np.mean([np.mean(np.log(found)) for found in times.values()])))
+
+
+def _slope_inside(note: TrainingNote) -> float | None:
+    """Octaves a dB inside a crescendo or diminuendo; None where a note is none, or moves by too little."""
+    begin, end = note.facts["onset"], note.facts["offset"]
+    if "cresc" not in note.facts.get("dynamic", "") or end - begin < _LONG_SWELL:
+        return None
+    count = int(np.clip(15_500.0 / midi_to_hz(note.facts["pitch"]), 1, 300))
+    power = 10 ** (note.frames["knots_db"][begin:end].astype(np.float64) @ knot_weights(count).T / 10)
+    octaves = np.log2((power * np.arange(1, count + 1)).sum(1) / power.sum(1))
+    level = smoothed(note.frames["partial_db"][begin:end].astype(np.float64), _SWELL_WINDOW)
+    loud = level > level.max() - _SWELL_SPAN_DB
+    if np.ptp(level[loud]) < _LEAST_SWELL_DB:
+        return None
+    return float(np.polyfit(level[loud], smoothed(octaves, _SWELL_WINDOW)[loud], 1)[0])
 
 
 def noise_shift(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) -> NDArray[np.float32]:

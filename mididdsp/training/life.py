@@ -50,6 +50,9 @@ ENOUGH_VIBRATING = 20
 """With fewer notes that vibrate an instrument's pitch wanders under a vibrato as it does without one: the few are odd
 ones, whose uneven vibrato would be taken for a wandering pitch."""
 
+TREND_RECORDINGS = 4
+"""What a family's instruments have in common tells as much of a pitch that rises or falls as so many recordings."""
+
 _PARTIALS = 8
 _KINDS = 2 + len(NOISE_LIFE_BANDS)
 _FEWEST = 8
@@ -58,6 +61,7 @@ _SKIPPED_START, _SKIPPED_END, _SHORTEST = 30, 20, 60
 _SPEAKING, _SETTLED = (3, 8), (20, 36)  # frames after the onset
 _DYING_DB, _DYING_HEARD_DB, _MOST_DYING_DB = (14.0, 26.0), -52.0, 6.0
 _SLOW_FRAMES, _LEAST_SLOW = 375, 0.3
+_TREND_FRAMES, _TREND_SKIPPED, _MOST_TREND, _MOST_TREND_CENTS = 75, 18, 40, 16.0
 _STEP = (0.25, 4.0)
 _TOTAL = (0.2, 5.0)
 _NOISE_TOTAL = (0.1, 12.0)
@@ -125,6 +129,61 @@ def estimate_scoop(model: FrameNetwork, notes: Sequence[PreparedNote]) -> NDArra
         found[note.instrument].append(float(off[slice(*_SPEAKING)].mean() - off[slice(*_SETTLED)].mean()))
     return np.array([1.4826 * np.median(np.abs(np.array(off) - np.median(off))) if len(off) >= _FEWEST else 0.0
                      for off in found], np.float32)
+
+
+def estimate_trend(generator: SynthesisGenerator, notes: Sequence[TrainingNote]) -> NDArray[np.float32]:
+    """How far pitch rises or falls from the beginning of notes to their end beyond what generated ones do; sd in cents,
+    of notes that stand alone and of those among others; [2, instruments].
+
+    Straight lines through notes of 0.3 s and more without a vibrato, the ways into them and out of them left out; the
+    spread by the median absolute deviation. Notes of one recording are alike in what its player does: where few
+    recordings tell, the family's figure counts as ``TREND_RECORDINGS`` would. With fewer than eight notes an instrument
+    has the family's; a family with none has no trend.
+    """
+    plain = generator.changed(trend_cents=None)
+    groups: dict[tuple[int, str], list[TrainingNote]] = {}
+    for note in notes:
+        facts = note.facts
+        if facts["offset"] - facts["onset"] < _TREND_FRAMES or facts["late_attack"] or note.expression.vibrato_cents:
+            continue
+        groups.setdefault((int("gap_after" in facts), facts["instrument"]), []).append(note)
+    told: dict[tuple[int, str], tuple[float, int]] = {}
+    for key, group in groups.items():
+        if len(group) < _FEWEST:
+            continue
+        real = [_trend(note.frames["f0_cents"].astype(np.float64), note.facts["onset"], note.facts["offset"])
+                for note in group]
+        ours = []
+        for index in np.unique(np.linspace(0, len(group) - 1, _MOST_TREND).astype(int)):
+            facts, segment = group[index].facts, generated_alone(plain, group[index])
+            onset = round((1.0 - segment.start_s) * FRAME_RATE)
+            cents = 1200.0 * np.log2(segment.f0_hz.astype(np.float64) / 440.0)
+            ours.append(_trend(cents, onset, onset + facts["offset"] - facts["onset"]))
+        lacking = max(_spread_of(real) ** 2 - _spread_of(ours) ** 2, 0.0)
+        told[key] = lacking, len({note.facts["item"] for note in group})
+    result = np.zeros((2, len(INSTRUMENTS)), np.float32)
+    for company in (0, 1):
+        for index, (name, instrument) in enumerate(INSTRUMENTS.items()):
+            family = [told[company, other] for other, its in INSTRUMENTS.items()
+                      if its.family == instrument.family and (company, other) in told]
+            if not family:
+                continue
+            common = float(np.median([power for power, _ in family]))
+            own, recordings = told.get((company, name), (0.0, 0))
+            power = (recordings * own + TREND_RECORDINGS * common) / (recordings + TREND_RECORDINGS)
+            result[company, index] = min(np.sqrt(power), _MOST_TREND_CENTS)
+    return result
+
+
+def _trend(cents: Array, onset: int, offset: int) -> float:
+    """Cents by which a straight line through the middle of a note rises or falls over the whole of it."""
+    inside = cents[onset + _TREND_SKIPPED : offset - _TREND_SKIPPED]
+    return float(np.polyfit(np.arange(len(inside)) / (offset - onset), inside, 1)[0])
+
+
+def _spread_of(values: Sequence[float]) -> float:
+    """By the median absolute deviation."""
+    return float(1.4826 * np.median(np.abs(np.array(values) - np.median(values))))
 
 
 def estimate_dying(

@@ -23,11 +23,19 @@ from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.training.balance import noise_shift, swell_brightness
 from mididdsp.training.colours import filled_in, taught_semitones
-from mididdsp.training.life import calibrate_life, estimate_dying, estimate_life, estimate_scoop, slowed
+from mididdsp.training.life import (
+    calibrate_life,
+    estimate_dying,
+    estimate_life,
+    estimate_scoop,
+    estimate_trend,
+    slowed,
+)
 from mididdsp.training.loop import CURVE_FILE, TrainingError, train
 from mididdsp.training.prepared_notes import Batches, prepare_note
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
 from mididdsp.training.timbre import with_timbre
+from mididdsp.training.vibrato_swell import with_swell
 from mididdsp.units import FRAME_RATE
 
 ATTRIBUTION = ("Trained on samples of the Philharmonia Orchestra's players (CC BY-SA 3.0, philharmonia.co.uk).")
@@ -94,11 +102,16 @@ def run(config: Mapping[str, Any]) -> Path:
     if not config["made_up"]:
         generator = with_timbre(generator.changed(scoop_cents=estimate_scoop(network, prepared["train"])),
                                 prepared["train"])
+        if config["keep_life"] and started.vibrato_swell_db.any():
+            generator = generator.changed(vibrato_swell_db=started.vibrato_swell_db)  # its life is less by that
+        else:
+            generator = with_swell(generator, notes["train"])
         generator = calibrate_life(generator, [note for note in notes["train"] if _alone(note)],
                                    with_partials=not config["keep_life"])
         single = [note for note in prepared["train"] if _alone(note.note)]
         generator = slowed(generator, [note.note for note in single])
-        generator = generator.changed(dying_db=estimate_dying(network, single, generator.life_rms))
+        generator = generator.changed(dying_db=estimate_dying(network, single, generator.life_rms),
+                                      trend_cents=estimate_trend(generator, notes["train"]))
         generator = generator.changed(noise_shift_db=noise_shift(generator, single),
                                       swell_brightness=swell_brightness(single))
     tensors, model = generator.to_checkpoint()

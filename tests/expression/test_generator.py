@@ -35,6 +35,9 @@ from mididdsp.expression.generator import (
     SPREAD_WITH_VELOCITY,
     SURFACE_ATTRIBUTES,
     TOUCHING_S,
+    TUNED_BETTER,
+    TUNED_BY_PITCH,
+    TUNED_S,
     ExpressionConfig,
     ExpressionGenerator,
     ExpressionNetwork,
@@ -174,7 +177,7 @@ def test_draws_are_standard_and_neighbours_alike() -> None:
 
 def test_what_is_narrowed_does_not_narrow_what_varies_with_it() -> None:
     """Tuning goes together with the level, whose spread is cut inside a phrase; its own is drawn in full."""
-    made, plan = generator(), melody(600)
+    made, plan = generator(), melody()
     with torch.no_grad():
         made.network.factor.weight.zero_()
         made.network.factor.bias.zero_()
@@ -183,12 +186,41 @@ def test_what_is_narrowed_does_not_narrow_what_varies_with_it() -> None:
         made.network.factor.bias[(rows == tuning) & (columns == level)] = 2.0
     planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
     factor = made._outlook("flute", planned["n8"], planned).factor
-    drawn, means = (made.express(plan, seed=4, temperature=temperature) for temperature in (1.0, 0.0))
+    means = made.express(plan, seed=0, temperature=0.0)
+    takes = [made.express(plan, seed=seed) for seed in range(80)]
     for name, share in (("tuning_cents", 1.0), ("level_db", SPREAD_IN_COMPANY["level_db"])):
-        spread = np.std([getattr(drawn[key], name) - getattr(means[key], name) for key in drawn])
+        spread = np.std([getattr(drawn[key], name) - getattr(means[key], name) for drawn in takes for key in means])
         wanted = share * SCALES[name].spread * np.linalg.norm(factor[ATTRIBUTES.index(name)])
-        # 600 correlated notes: a standard error of 6 %; draws beyond 2.5 sigma are clipped
+        # 80 takes of four pitches: a standard error of 5 %; draws beyond 2.5 sigma are clipped
         assert spread == pytest.approx(wanted, rel=0.2), name
+
+
+def test_a_pitch_that_comes_again_is_tuned_about_as_before() -> None:
+    made, plan = generator(), melody(9)  # four pitches in turn; n3 to n8 see none of the same neighbours' draws
+    takes = np.array([[one.tuning_cents for one in made.express(plan, seed=seed).values()] for seed in range(300)])
+    alike = np.corrcoef(takes.T)
+    # 300 takes: a standard error of .06 and less
+    assert alike[0, 8] == pytest.approx(TUNED_BY_PITCH, abs=0.15)
+    assert alike[0, 7] == pytest.approx(0.0, abs=0.2)
+    other = plan_part(replace(plan.part, name="another"))
+    apart = [made.express(other, seed=seed)["n0"].tuning_cents for seed in range(300)]
+    assert abs(np.corrcoef(takes[:, 8], apart)[0, 1]) < 0.2  # another player
+    level = np.array([[made.express(plan, seed=seed)[name].level_db for name in ("n0", "n8")] for seed in range(100)])
+    assert abs(np.corrcoef(level.T)[0, 1]) < 0.35  # nothing but the tuning
+
+
+def test_long_notes_are_nearer_to_their_pitch() -> None:
+    made, spreads = generator(), []
+    with torch.no_grad():
+        made.network.factor.weight.zero_()
+    for seconds in (0.25, 0.5, 4.0):
+        notes = tuple(Note(id=f"n{index}", onset=seconds * index, duration=seconds, pitch=60.0 + 2 * index, velocity=80)
+                      for index in range(4))
+        plan = plan_part(Part(name="p", instrument="flute", notes=notes))
+        takes = [made.express(plan, seed=seed) for seed in range(150)]
+        spreads.append(np.std([[one.tuning_cents for one in drawn.values()] for drawn in takes], axis=0).mean())
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.01)  # the same draws
+    assert spreads[2] == pytest.approx(spreads[1] * (TUNED_S / 4.0) ** TUNED_BETTER, rel=0.01)
 
 
 @pytest.mark.parametrize(("change", "repeats"), [
@@ -353,6 +385,20 @@ def test_what_the_place_of_a_note_decides() -> None:
     assert got["n4"].glide_s is not None
     assert all(got[f"n{index}"].glide_s is None for index in range(12) if index != 4)
     assert got["n11"].length_ratio == 1.0  # nothing follows
+
+
+@pytest.mark.parametrize("overlap", [0.05, 0.5, 1.5])
+def test_a_pitch_struck_again_while_it_sounds_is_played_as_if_let_go_just_before(overlap: float) -> None:
+    def played(longer: float) -> dict[str, NoteExpression]:
+        notes = tuple(Note(id=f"n{index}", onset=0.5 * index, duration=0.5 + longer, pitch=60.0, velocity=80)
+                      for index in range(6))
+        return generator().express(plan_part(Part(name="p", instrument="flute", notes=notes)), seed=1)
+
+    touching, overlapping = played(0.0), played(overlap)
+    for name in ("n0", "n1", "n2"):  # those beyond see the last note, which nothing cuts short
+        assert overlapping[name].length_ratio == pytest.approx(touching[name].length_ratio)
+        assert overlapping[name].attack_s == pytest.approx(touching[name].attack_s)
+        assert 0.9 < (overlapping[name].length_ratio or 0.0) < 1.0
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])

@@ -359,6 +359,59 @@ def test_checkpoints_round_trip(tmp_path: Path) -> None:
     assert all(same(a, b) for a, b in zip(play(made, slur()), play(again, slur())))
 
 
+@pytest.mark.parametrize("name", ["vibrato_swell_db", "trend_cents"])
+def test_checkpoints_of_before_know_none(name: str) -> None:
+    tensors, model = generator("random").to_checkpoint()
+    del tensors[name]
+    again = SynthesisGenerator.from_checkpoint(tensors, {"model": model})
+    assert not getattr(again, name).any()
+
+
+def swelling(
+    made: SynthesisGenerator, level_db: float, noise_db: float = 0.0, tilt_db: float = 0.0
+) -> SynthesisGenerator:
+    """So many dB for 10 cents, in phase with the pitch."""
+    amounts = np.zeros((len(INSTRUMENTS), 4, 2))
+    amounts[:, :3, 0] = level_db, tilt_db, noise_db
+    return made.changed(vibrato_swell_db=amounts)
+
+
+VIBRATING = replace(EXPRESSION, vibrato_cents=12.0, vibrato_rate_hz=5.5, vibrato_delay_s=0.1, fluctuation_db=1.2)
+
+
+def test_a_vibrato_moves_the_level() -> None:
+    """Partials, high ones more, and noise; the level inside the note spreads as before."""
+    of = plan(note(duration=2.0))
+    plain, = play(generator(life=0.0), of, {"a": VIBRATING}, temperature=0.0)
+    moved, = play(swelling(generator(life=0.0), 0.6, -0.5, 0.3), of, {"a": VIBRATING}, temperature=0.0)
+    np.testing.assert_array_equal(plain.f0_hz, moved.f0_hz)
+    held = slice(100, 480)
+    cents = 1200.0 * np.log2(plain.f0_hz[held] / midi_to_hz(62.0))
+
+    def with_it(values: Array) -> float:
+        """dB for 10 cents."""
+        return float(10.0 * np.polyfit(cents, values[held], 1)[0])
+
+    upper, lower = (moved.harmonics[:, number] / plain.harmonics[:, number] for number in (7, 1))
+    assert with_it(tone_db(moved) - tone_db(plain)) == pytest.approx(0.6, abs=0.1)
+    assert with_it((moved.noise_db - plain.noise_db).mean(1)) == pytest.approx(-0.5, abs=0.1)
+    assert with_it(20.0 * np.log10(upper / lower)) == pytest.approx(2 * 0.3, abs=0.05)  # two octaves apart
+    for segment in (plain, moved):
+        assert measured(segment, 1.0, 3.0, 62.0).fluctuation_db == pytest.approx(1.2, rel=0.15)
+    assert measured(moved, 1.0, 3.0, 62.0).level_db == pytest.approx(-26.0, abs=0.1)
+
+
+def test_a_level_that_should_be_still_hardly_moves_with_a_vibrato() -> None:
+    still = replace(VIBRATING, fluctuation_db=0.2)
+    segment, = play(swelling(generator(life=0.0), 1.0, 1.0), plan(note(duration=2.0)), {"a": still}, temperature=0.0)
+    assert measured(segment, 1.0, 3.0, 62.0).fluctuation_db == pytest.approx(0.2, abs=0.1)
+
+
+def test_without_a_vibrato_swells_change_nothing() -> None:
+    made = generator("random")
+    assert all(same(a, b) for a, b in zip(play(made, slur()), play(swelling(made, 1.0, 1.0, 1.0), slur())))
+
+
 def drawn(wanted: str, added: Callable[[np.ndarray], np.ndarray]) -> NoteCurves:
     """Curves that add to one target on all notes."""
     return lambda target, name, times: (np.ones(len(times)), added(times)) if target == wanted else None
@@ -412,15 +465,20 @@ class TestCurves:
         change = (tone_db(moved) - tone_db(plain))[10:500]
         np.testing.assert_allclose(change, 6.0 * (np.arange(10, 500) - 8) / FRAME_RATE, atol=1e-3)
 
-    def test_brightness_goes_with_a_drawn_level_as_far_as_was_taught(self) -> None:
+    @pytest.mark.parametrize("follows_db", [0.0, 6.0])
+    def test_brightness_goes_with_a_drawn_level_as_far_as_was_taught(self, follows_db: float) -> None:
         class Bright(Player):
-            """6 dB a doubling for each octave of brightness asked for, and nothing by level."""
+            """So much a doubling for each octave of brightness asked for, and nothing by level."""
 
             def encode(self, notes: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor]:
                 modulation, base = super().encode(torch.cat([notes[:, :2], 0 * notes[:, 2:3], notes[:, 3:]], 1),
                                                   instrument)
-                tilt = 6.0 * notes[:, 3:4] * torch.log2(torch.from_numpy(KNOTS).float())
+                tilt = follows_db * notes[:, 3:4] * torch.log2(torch.from_numpy(KNOTS).float())
                 return modulation, base + torch.nn.functional.pad(tilt, (2, NOISE_CENTRES))
+
+        def octaves_above(segment: Segment) -> Array:
+            power = segment.harmonics[60:120, : int(15_500.0 / segment.f0_hz[90])].astype(np.float64) ** 2
+            return np.asarray(np.log2((power * np.arange(1, power.shape[1] + 1)).sum(1) / power.sum(1)))
 
         still = np.zeros((2, len(INSTRUMENTS), 2 + len(KNOTS), MODULATION_BANDS), np.float32)
         follows = np.tile(np.array([0.05, 0.6, 1.2], np.float32), (len(INSTRUMENTS), len(TIMBRE_PITCHES), 1))
@@ -431,12 +489,12 @@ class TestCurves:
         # .05 octaves a dB: 6 dB are .3 octaves; 12 dB louder stop at 1.2, 18 dB softer at .6, from 1.0
         for shift, octaves in ((6.0, 0.2), (-6.0, -0.3), (12.0, 0.2), (-18.0, -0.4)):
             louder = drawn("level", functools.partial(np.full_like, fill_value=shift))
-            moved = play(made, self.of, curves=louder, temperature=0.0)
-            for one, other in zip(plain, moved):
-                ratio = 20.0 * np.log10(other.harmonics[60:120, :8] / one.harmonics[60:120, :8])
-                risen = ratio[:, [1, 3, 7]] - ratio[:, :1]
-                wanted = np.broadcast_to(6.0 * octaves * np.array([1.0, 2.0, 3.0]), risen.shape)
-                np.testing.assert_allclose(risen, wanted, atol=1e-2)  # float32 shares
+            for one, other, kept in zip(plain, play(made, self.of, curves=louder, temperature=0.0),
+                                        play(stays, self.of, curves=louder, temperature=0.0)):
+                risen = octaves_above(other) - octaves_above(one)
+                np.testing.assert_allclose(risen, octaves, atol=0.02)
+                # where nothing is known a network that hears no level hears none
+                np.testing.assert_allclose(octaves_above(kept), octaves_above(one), atol=1e-3)
 
     def test_a_set_pitch_takes_the_place_of_all_that_moves_it(self) -> None:
         def line(target: str, name: str, times: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -530,6 +588,40 @@ def test_notes_come_to_their_pitch_in_their_own_way() -> None:
         # Sixty draws tell a spread to a tenth; the note's centre, which stays, takes a little of it back.
         assert off[:, :4].std() == pytest.approx(spread, rel=0.25)
         assert abs(off[:, 60:]).max() <= 0.1 * spread
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_pitch_rises_or_falls_over_a_note(temperature: float) -> None:
+    """By as much as was learned of notes among others, and about the note's pitch, which stays where it was asked."""
+    notes = [note(f"n{number}", onset=1.0 + 0.8 * number, duration=0.5) for number in range(60)]
+    expressions = {one.id: replace(EXPRESSION, tuning_cents=5.0) for one in notes}
+    learned = np.stack([np.full(16, 100.0), np.full(16, 20.0)])
+    level, bent = (play(one, plan(*notes), expressions, temperature=temperature)
+                   for one in (generator(life=0.0), generator(life=0.0).changed(trend_cents=learned)))
+    off = np.array([1200.0 * np.log2(one.f0_hz / other.f0_hz)[8:133] for one, other in zip(bent, level)])
+    rises = (off[:, -1] - off[:, 0]) * 125 / 124
+    # sixty draws, the largest of them cut, tell a spread to a tenth or two
+    assert rises.std() == pytest.approx(20.0 * temperature, rel=0.25)
+    line = rises[:, None] * (np.arange(125) - 62) / 125
+    np.testing.assert_allclose(off - off.mean(1, keepdims=True), line, atol=0.01)
+    assert abs(off.mean(1)).max() < 0.2
+    assert abs(rises).max() <= 40.01
+
+
+def test_a_lone_note_has_a_trend_of_its_own() -> None:
+    learned = np.stack([np.full(16, 20.0), np.zeros(16)])
+    made = generator(life=0.0).changed(trend_cents=learned)
+    lone, company = (plan(*(note(name, onset=1.0 + 0.8 * at, duration=0.5) for at, name in enumerate(names)))
+                     for names in ("a", "ab"))
+    level = play(generator(life=0.0), lone)[0]
+    assert abs(np.log2(play(made, lone)[0].f0_hz / level.f0_hz)[8:]).max() > 1e-4
+    assert all(same(one, other) for one, other in zip(play(made, company), play(generator(life=0.0), company)))
+
+
+def test_a_short_note_is_level() -> None:
+    short = plan(note("a", 1.0, 0.14), note("b", 1.5, 0.14))
+    made = generator().changed(trend_cents=np.full((2, 16), 20.0))
+    assert all(same(one, other) for one, other in zip(play(made, short), play(generator(), short)))
 
 
 def test_partials_die_away_each_at_its_own_pace() -> None:

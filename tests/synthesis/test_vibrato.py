@@ -11,7 +11,7 @@ from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.note_lines import find_vibrato
 from mididdsp.random import keyed_generator
-from mididdsp.synthesis.vibrato import BEGUN, swing, unswung
+from mididdsp.synthesis.vibrato import BEGUN, MOST_SWELL_DB, MOST_TILT_DB, Swell, swell, swing, unswung
 from mididdsp.units import FRAME_RATE
 
 EXPRESSION = NoteExpression(
@@ -139,3 +139,51 @@ def test_the_slow_pitch_of_a_short_note_or_a_late_vibrato_is_left_alone() -> Non
     assert unswung(drift, cents, turned, 10, 70, 5.5) is drift  # 0.24 s hold no two cycles
     still = np.zeros(len(SINCE))
     assert unswung(drift, still, still, 10, len(SINCE) - 10, 5.5) == pytest.approx(drift)
+
+
+AMOUNTS = np.array([[0.3, 0.1], [0.2, 0.0], [-0.4, 0.0], [0.5, 0.5]])
+"""dB for 10 cents: level, tilt, noise, what is drawn."""
+
+
+def swelling(cents: float, drawn: tuple[float, float] = (0.0, 0.0)) -> Swell | None:
+    moving = replace(SWINGING, vibrato_cents=cents)
+    lines = swing(moving, SINCE, SECONDS, "woodwind", keyed_generator(1, "note", "life"), 0.0)
+    return swell(AMOUNTS, moving, SINCE, *lines, np.array(drawn))
+
+
+def test_sound_moves_with_the_pitch() -> None:
+    """By as much as is told for 10 cents, and more as the vibrato is wider; not in the attack."""
+    moving, (cents, turned) = swelling(20.0), played("woodwind", vibrato_cents=20.0)
+    assert moving is not None
+    late = EXPRESSION.attack_s + 0.1 < SINCE
+    np.testing.assert_allclose(moving.level[late], (0.3 * cents + 0.1 * turned)[late] / 10.0, atol=1e-9)
+    np.testing.assert_allclose(moving.tilt[late], 0.2 * cents[late] / 10.0, atol=1e-9)
+    np.testing.assert_allclose(moving.noise[late], -0.4 * cents[late] / 10.0, atol=1e-9)
+    assert not moving.level[EXPRESSION.attack_s >= SINCE].any()
+
+
+def test_notes_differ_in_how_they_swell_but_not_in_tilt() -> None:
+    own, common, (cents, turned) = swelling(10.0, (1.0, -2.0)), swelling(10.0), played("woodwind", vibrato_cents=10.0)
+    assert own is not None
+    assert common is not None
+    late = SINCE > 1.0
+    drawn = (0.5 * cents - 1.0 * turned)[late] / 10.0
+    share = MOST_SWELL_DB / np.hypot(0.8, 0.9)  # so much would be too much
+    np.testing.assert_allclose((own.level / min(share, 1.0) - common.level)[late], drawn, atol=1e-9)
+    np.testing.assert_allclose(own.tilt[late], min(share, 1.0) * common.tilt[late], atol=1e-9)
+
+
+@pytest.mark.parametrize("cents", [60.0, 200.0])
+def test_a_wide_vibrato_does_not_pump(cents: float) -> None:
+    moving = swelling(cents)
+    assert moving is not None
+    for line in (moving.level, moving.noise):
+        assert abs(line).max() <= 1.45 * MOST_SWELL_DB  # where the vibrato grows it is wider than its extent
+    assert max(abs(moving.level).max(), abs(moving.noise).max()) > 0.8 * MOST_SWELL_DB
+    assert abs(moving.tilt).max() <= 1.45 * MOST_TILT_DB
+
+
+def test_without_a_vibrato_nothing_moves_with_it() -> None:
+    lines = swing(EXPRESSION, SINCE, SECONDS, "woodwind", keyed_generator(1, "note", "life"), 0.0)
+    assert swell(AMOUNTS, EXPRESSION, SINCE, *lines, np.ones(2)) is None
+    assert swell(np.zeros((4, 2)), SWINGING, SINCE, *played(), np.ones(2)) is None

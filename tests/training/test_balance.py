@@ -97,6 +97,42 @@ def test_brightness_does_not_fall_as_it_gets_louder_and_few_notes_tell_nothing()
     assert not swell_brightness(dynamics(0.03, 0.03)[:10]).any()
 
 
+def test_takes_that_differ_in_level_by_chance_do_not_flatten_the_slope() -> None:
+    """Notes of five dynamics 6 dB apart, each take up to 8 dB louder or softer than its dynamic and no brighter."""
+    random = np.random.default_rng(0)
+    notes = [replace(one, note=replace(
+        one.note, facts={**one.note.facts, "velocity": 80.0 + one.note.expression.level_db},
+        expression=replace(one.note.expression, level_db=one.note.expression.level_db + random.uniform(-8.0, 8.0))))
+        for one in 3 * dynamics(0.03, 0.03)]
+    found = swell_brightness(notes)[INSTRUMENT, :, 0]
+    assert found == pytest.approx(np.full(len(TIMBRE_PITCHES), 0.03), rel=0.12)
+    unknown = [replace(one, note=replace(one.note, facts={**one.note.facts, "velocity": None})) for one in notes]
+    flat = swell_brightness(unknown)[INSTRUMENT, :, 0]
+    assert (flat > 0.0).all(), "without dynamics the takes tell what they can"
+    assert (flat < 0.9 * found).all()
+
+
+@pytest.mark.parametrize(("times", "count"), [(2.0, 4), (0.5, 4), (2.0, 3)])
+def test_crescendi_say_how_much_more_it_is_inside_notes(times: float, count: int) -> None:
+    """Of two instruments; with fewer than eight the slope is that between dynamics."""
+    steady = dynamics(0.03, 0.03)
+    time = np.linspace(0.0, 1.0, 500)
+    swell = made_up_notes(1, 0)[0]
+    level = -20.0 + 20.0 * np.sin(np.pi * time)
+    numbers = np.arange(1, 237)  # to 15.5 kHz
+    tilts = np.linspace(-30.0, 0.0, 400)
+    heard = np.array([np.log2((10 ** (tilt * np.log2(numbers) / 10) * numbers).sum()
+                              / (10 ** (tilt * np.log2(numbers) / 10)).sum()) for tilt in tilts])
+    drawn = np.interp(1.5 + 0.03 * times * (level + 10.0), heard, tilts)  # dB an octave for the octaves wanted
+    crescendo = replace(swell, facts={**swell.facts, "pitch": 36.0, "onset": 0, "offset": 500, "dynamic": "crescendo"},
+                        frames={name: np.zeros((500, *values.shape[1:])) for name, values in swell.frames.items()} | {
+                            "partial_db": level, "knots_db": drawn[:, None] * np.log2(KNOTS) + level[:, None]})
+    swells = [replace(prepare_note(crescendo), instrument=number) for number in (INSTRUMENT, 3) for _ in range(count)]
+    both = [replace(note, instrument=number) for number in (INSTRUMENT, 3) for note in steady]
+    plain, found = (swell_brightness(notes)[[INSTRUMENT, 3], :, 0] for notes in (both, both + swells))
+    np.testing.assert_allclose(found, plain * (times if count == 4 else 1.0), rtol=0.06)
+
+
 def test_noise_that_lacks_is_found_and_then_there() -> None:
     notes = prepared(violins())
     found = noise_shift(generator(), notes)
