@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: more threads cost more than they gain
@@ -195,12 +196,11 @@ def render_rows(cases: Sequence[Case], library: clips.Library, chain: Chain) -> 
             if near is not None:
                 rows["neighbour"][index] = clips.repitch(library.audio(near[0]), midi - near[1])
             guide = np.array([pitch.hz_of(midi)])
-            ours("measured", index, lambda c=case, n=name, m=midi: chain.render_measured(
-                c.audio, RATE, n, m, c.clip.velocity))
+            ours("measured", index, partial(chain.render_measured, case.audio, RATE, name, midi, case.clip.velocity))
         else:
             guide = pitch.track(case.audio, RATE, *reach(case.clip)).f0_hz
-        ours("resynthesis", index, lambda c=case, g=guide: chain.resynthesize(c.audio, RATE, g))
-        ours("chain", index, lambda c=case, n=name: chain.render_notes(n, c.notes, RATE))
+        ours("resynthesis", index, partial(chain.resynthesize, case.audio, RATE, guide))
+        ours("chain", index, partial(chain.render_notes, name, case.notes, RATE))
     return rows
 
 
