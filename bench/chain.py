@@ -56,11 +56,12 @@ class Chain:
         """The network of ``expression`` or ``synthesis``, to ask it for distributions."""
         return self._model(level).network
 
-    def _sound(self, segments: Sequence[Any], edges_hz: Sequence[float], sample_rate: int) -> Array:
+    def _sound(self, segments: Sequence[Any], edges_hz: Sequence[float], sample_rate: int, *,
+               skirts: bool = True) -> Array:
         from mididdsp.synthesis.render import render_stream
 
         blocks = list(render_stream(sorted(segments, key=lambda segment: segment.start_s), noise_edges_hz=edges_hz,
-                                    sample_rate=sample_rate, seed=self.seed))
+                                    sample_rate=sample_rate, seed=self.seed, skirts=skirts))
         return np.concatenate(blocks).astype(np.float64) if blocks else np.zeros(1)
 
     def resynthesize(self, audio: Array, sample_rate: int, guide_hz: Array) -> Array:
@@ -86,7 +87,7 @@ class Chain:
                           amplitude_db=(20 * np.log10(total)).astype(np.float32),
                           harmonics=(partials / total[:, None]).astype(np.float32),
                           noise_db=heard.noise_db.astype(np.float32))
-        return self._sound([segment], analysis.NOISE_EDGES_HZ, sample_rate)
+        return self._sound([segment], analysis.NOISE_EDGES_HZ, sample_rate, skirts=False)
 
     def render_measured(self, audio: Array, sample_rate: int, instrument: str, pitch: float, velocity: int) -> Array:
         """A single-note clip's own expression, as the project measures it, sounded by the synthesis generator."""

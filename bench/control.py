@@ -83,7 +83,7 @@ def sound(performer: md.Performer, performance: md.Performance, repeat: int = 0)
     """The first part, dry, mono, float64; a ``repeat`` has other noise."""
     params = next(iter(performer.synthesize(performance)))
     blocks = list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE,
-                                seed=params.seed + repeat))
+                                seed=params.seed + repeat, skirts=params.skirts))
     return np.concatenate([*blocks, np.zeros(RATE, np.float32)]).astype(np.float64)
 
 

@@ -81,7 +81,8 @@ def onset_error_s(level: Array, expected_s: float, until_s: float) -> float | No
 def measure_part(performer: md.Performer, performance: md.Performance, params: md.SynthParams) -> dict[str, Any]:
     """Errors of one part: lists of onset errors (s) and pitch errors (cents), and counts."""
     part = next(item for item in performance.score.parts if item.name == params.part)
-    blocks = list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=params.seed))
+    blocks = list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=params.seed,
+                                skirts=params.skirts))
     audio = np.concatenate([*blocks, np.zeros(RATE, np.float32)]).astype(np.float64)
     level = level_db(audio)
     curves = PartCurves(performance.curves, part, performance.expressions)
@@ -103,7 +104,7 @@ def measure_part(performer: md.Performer, performance: md.Performance, params: m
             own = begins.get(item.note.id)
             if own is not None and (error is None or error < -ONSET_BAR_S):  # it was the note before that was heard
                 first, alone = render_segment(own, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE,
-                                              seed=params.seed)
+                                              seed=params.seed, skirts=params.skirts)
                 sound = np.concatenate([np.zeros(max(0, first)), alone[max(0, -first):].astype(np.float64)])
                 error = onset_error_s(level_db(sound[max(0, first - RATE):]), expected - max(0, first - RATE) / RATE,
                                       until - max(0, first - RATE) / RATE)
@@ -118,7 +119,8 @@ def measure_part(performer: md.Performer, performance: md.Performance, params: m
         own = begins.get(item.note.id) if _ringing(planned, index, performance) else None
         body = audio[middle]
         if own is not None:
-            first, alone = render_segment(own, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=params.seed)
+            first, alone = render_segment(own, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=params.seed,
+                                          skirts=params.skirts)
             body = alone[max(0, middle.start - first) : max(0, middle.stop - first)].astype(np.float64)
         times = np.arange(middle.start, middle.stop, RATE // 250) / RATE
         drawn = curves("pitch", item.note.id, times)
@@ -162,7 +164,8 @@ def joint_clicks(performer: md.Performer, performance: md.Performance, params: m
     loose = replace(performance, score=replace(performance.score, parts=(replace(part, notes=tuple(apart)),)),
                     expressions={note.id: replace(performance.expressions[note.id], glide_s=None, length_ratio=1.0)
                                  for note in part.notes})
-    sounds = [np.concatenate([*render_stream(one, noise_edges_hz=one.noise_edges_hz, sample_rate=RATE, seed=one.seed),
+    sounds = [np.concatenate([*render_stream(one, noise_edges_hz=one.noise_edges_hz, sample_rate=RATE, seed=one.seed,
+                                             skirts=one.skirts),
                               np.zeros(RATE, np.float32)]).astype(np.float64)
               for one in (params, next(iter(performer.synthesize(loose))))]
     found = []

@@ -261,7 +261,7 @@ class Live:
         found = {}
         for segment in self._play(performance, plan):
             first, audio = render_segment(trimmed(segment), noise_edges_hz=self._edges, sample_rate=self.sample_rate,
-                                          seed=performance.seed, frame_rate=FRAME_RATE)
+                                          seed=performance.seed, frame_rate=FRAME_RATE, skirts=True)
             if first < 0:
                 first, audio = 0, audio[-first:]
             found[segment.id] = _Sound(first=first, audio=audio, start_s=segment.start_s)

@@ -71,6 +71,7 @@ def part_source(
         noise_edges_hz=generator.noise_edges_hz if generator is not None else (),
         frame_rate=FRAME_RATE,
         a4_hz=performance.a4_hz,
+        skirts=True,
         levels=partial(_levels, performance, part),
     )
 

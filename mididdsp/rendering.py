@@ -80,6 +80,7 @@ class PartSource:
         seed: of its noise.
         frame_rate: of its segments.
         a4_hz: what A4 is tuned to in its segments.
+        skirts: as in ``SynthParams``.
         levels: called, gives (level in dB re full scale, onset, seconds) of each note: what the gain is estimated from.
     """
 
@@ -93,6 +94,7 @@ class PartSource:
     seed: int
     frame_rate: float = FRAME_RATE
     a4_hz: float = 440.0
+    skirts: bool = False
     levels: Callable[[], Sequence[tuple[float, float, float]]]
     players: int = 1
 
@@ -123,6 +125,7 @@ class PartSource:
             seed=params.seed,
             frame_rate=params.frame_rate,
             a4_hz=params.a4_hz,
+            skirts=params.skirts,
             levels=lambda: [_segment_level(segment, params.frame_rate) for segment in params],
         )
 
@@ -135,6 +138,7 @@ class PartSource:
             seed=params.seed,
             frame_rate=params.frame_rate,
             a4_hz=params.a4_hz,
+            skirts=params.skirts,
             instrument=params.instrument,
         )
 
@@ -148,6 +152,7 @@ class PartSource:
             frame_rate=self.frame_rate,
             seed=self.seed,
             a4_hz=self.a4_hz,
+            skirts=self.skirts,
         )
 
 
@@ -285,6 +290,7 @@ class Rendering:
                             frame_rate=part.frame_rate,
                             seed=part.seed,
                             a4_hz=self._a4_hz or part.a4_hz,
+                            skirts=part.skirts,
                         )
                     )
                     files.append(file)
@@ -404,6 +410,7 @@ class Rendering:
             seed=part.seed,
             block_s=BLOCK_S,
             frame_rate=part.frame_rate,
+            skirts=part.skirts,
         )
         end = None if self._end_s is None else round(self._end_s * self.sample_rate)
         window = _window(dry, self._first, end, round(EXCERPT_FADE_S * self.sample_rate))

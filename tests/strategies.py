@@ -200,4 +200,5 @@ def synth_params(draw: DrawFn, *, max_segments: int = 4, partials: int = 8, band
     return SynthParams(
         part=draw(names), instrument=draw(instrument_names),
         segments=tuple(sorted(found, key=lambda segment: (segment.start_s, segment.id))),
-        noise_edges_hz=tuple(float(edge) for edge in edges), seed=draw(st.integers(0, 2**31 - 1)))
+        noise_edges_hz=tuple(float(edge) for edge in edges), seed=draw(st.integers(0, 2**31 - 1)),
+        skirts=draw(st.booleans()))

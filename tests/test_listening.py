@@ -75,6 +75,7 @@ def test_the_sound_comes_back() -> None:
     audio = phrase(vibrato=20.0)
     found = heard(audio)
     params = found.params()
+    assert not params.skirts, "what is read off a recording is made again as it was read"
     made = np.concatenate(list(render_stream(params, noise_edges_hz=params.noise_edges_hz, sample_rate=RATE, seed=3)))
     made = np.pad(made, (0, max(0, len(audio) - len(made))))[: len(audio)]
     hop = 800

@@ -30,7 +30,7 @@ def test_one_call_a_level_gives_what_one_call_for_all_gives(tmp_path: Path) -> N
     reading = performer.read(midi)
     performance = performer.perform(reading, seed=3)
     params = list(performer.synthesize(performance))
-    assert [item.part for item in params] == ["Violin", "Cello"]
+    assert [(item.part, item.skirts) for item in params] == [("Violin", True), ("Cello", True)]
     whole = performer.render(midi, seed=3).audio
     np.testing.assert_array_equal(performer.render(performance).audio, whole)
     mix = replace(performance.mix, gain_db=performer.render(performance).report.gain_db)

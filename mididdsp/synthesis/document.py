@@ -4,7 +4,7 @@ Conventions: the frames of all segments stand one after the other in ``f0_hz`` a
 ``harmonics`` [N, H] and ``noise_db`` [N, B], float32 without loss. ``segment_frames`` and ``segment_start_s`` (float64)
 [S] cut them into segments, ``segment_ids`` [S] names these, ``segment_notes`` [S] counts the notes of each and
 ``note_ids`` lists them. ``header`` is a JSON text: format, version, part, instrument, frame_rate, noise_edges_hz, seed,
-a4_hz. Nothing is pickled. The same parameters give the same bytes.
+a4_hz, skirts. Nothing is pickled. The same parameters give the same bytes.
 
 Writing and reading go segment by segment, so that memory does not grow with the length of the part.
 """
@@ -58,6 +58,7 @@ class SynthFile:
         frame_rate: frames per second.
         seed: of the noise.
         a4_hz: what A4 was tuned to when they were made.
+        skirts: as in ``SynthParams``.
         segment_ids: one for each segment, in the order of the file.
         segment_start_s: time of each segment's first frame, s.
         segment_frames: frames in each.
@@ -71,6 +72,7 @@ class SynthFile:
     frame_rate: float
     seed: int
     a4_hz: float
+    skirts: bool
     segment_ids: tuple[str, ...]
     segment_start_s: tuple[float, ...]
     segment_frames: tuple[int, ...]
@@ -113,7 +115,7 @@ class SynthWriter:
 
     Args:
         path: of the file, by custom ``NAME.synth.npz``.
-        part, instrument, noise_edges_hz, frame_rate, seed, a4_hz: as in ``SynthParams``.
+        part, instrument, noise_edges_hz, frame_rate, seed, a4_hz, skirts: as in ``SynthParams``.
 
     Raises:
         SynthFileError: a segment does not fit the ones before it or holds what no renderer can play.
@@ -122,11 +124,11 @@ class SynthWriter:
 
     def __init__(self, path: str | os.PathLike[str], *, part: str, instrument: str,
                  noise_edges_hz: tuple[float, ...], frame_rate: float = FRAME_RATE, seed: int = 0,
-                 a4_hz: float = 440.0) -> None:
+                 a4_hz: float = 440.0, skirts: bool = False) -> None:
         self._path = Path(path)
         self._header = {"format": FORMAT, "version": VERSION, "part": part, "instrument": instrument,
                         "frame_rate": float(frame_rate), "noise_edges_hz": [float(edge) for edge in noise_edges_hz],
-                        "seed": int(seed), "a4_hz": float(a4_hz)}
+                        "seed": int(seed), "a4_hz": float(a4_hz), "skirts": bool(skirts)}
         self._bands = max(len(noise_edges_hz) - 1, 0)
         self._partials: int | None = None
         self._ids: list[str] = []
@@ -209,7 +211,8 @@ def save_synth(path: str | os.PathLike[str], params: SynthParams | SynthFile) ->
         OSError: the file cannot be written.
     """
     with SynthWriter(path, part=params.part, instrument=params.instrument, noise_edges_hz=params.noise_edges_hz,
-                     frame_rate=params.frame_rate, seed=params.seed, a4_hz=params.a4_hz) as writer:
+                     frame_rate=params.frame_rate, seed=params.seed, a4_hz=params.a4_hz,
+                     skirts=params.skirts) as writer:
         for segment in params:
             writer.write(segment)
 
@@ -249,6 +252,7 @@ def open_synth(path: str | os.PathLike[str]) -> SynthFile:
     return SynthFile(
         path=path, part=header["part"], instrument=header["instrument"], frame_rate=header["frame_rate"],
         noise_edges_hz=tuple(header["noise_edges_hz"]), seed=header["seed"], a4_hz=header["a4_hz"],
+        skirts=header["skirts"],
         segment_ids=tuple(ids.tolist()), segment_start_s=tuple(starts.tolist()), segment_frames=tuple(frames.tolist()),
         segment_note_ids=tuple(tuple(note_ids[end - count:end].tolist()) for count, end in zip(counts, ends)),
     )
@@ -263,7 +267,7 @@ def load_synth(path: str | os.PathLike[str]) -> SynthParams:
     file = open_synth(path)
     return SynthParams(part=file.part, instrument=file.instrument, segments=tuple(file),
                        noise_edges_hz=file.noise_edges_hz, frame_rate=file.frame_rate, seed=file.seed,
-                       a4_hz=file.a4_hz)
+                       a4_hz=file.a4_hz, skirts=file.skirts)
 
 
 _DAMAGE = (ValueError, KeyError, TypeError, SyntaxError, EOFError, OSError, struct.error, zlib.error, RuntimeError,
@@ -317,6 +321,8 @@ def _parse_header(text: str) -> dict[str, Any]:
     tuning = header.setdefault("a4_hz", 440.0)  # the first files had no other
     if not (type(tuning) is float and 100.0 <= tuning <= 1_000.0):
         raise SynthFileError(f"its a4_hz is {tuning!r}, not a number from 100 to 1000")
+    if type(header.setdefault("skirts", False)) is not bool:
+        raise SynthFileError(f"its skirts is {header['skirts']!r}, not true or false")
     if not (type(rate) is float and 0 < rate < math.inf):
         raise SynthFileError(f"its frame rate is {rate!r}, not a number above 0")
     if not (isinstance(edges, list) and all(type(edge) is float and math.isfinite(edge) for edge in edges)

@@ -84,7 +84,7 @@ def render_segment(
     seed: int,
     frame_rate: float = FRAME_RATE,
     parts: Sequence[RenderPart] = ALL_PARTS,
-    skirts: bool = True,
+    skirts: bool = False,
 ) -> tuple[int, Float32]:
     """The sound of one segment.
 
@@ -95,7 +95,7 @@ def render_segment(
         seed: of the noise and of the partials' phases.
         frame_rate: frames per second.
         parts: "harmonic", "noise" or both.
-        skirts: noise around the partials turns their phases; it looks a sixth of a second ahead.
+        skirts: noise around the partials turns their phases, as in generated sounds (``SynthParams``).
 
     Returns:
         Index of the first sample from the start of the piece, which is below 0 for a segment that starts before it,
@@ -118,6 +118,7 @@ def render_stream(
     block_s: float = 5.0,
     frame_rate: float = FRAME_RATE,
     parts: Sequence[RenderPart] = ALL_PARTS,
+    skirts: bool = False,
 ) -> Iterator[Float32]:
     """The sound of a part, block by block from time 0 to the end of its last segment.
 
@@ -133,6 +134,7 @@ def render_stream(
         block_s: length of the blocks, s; the last is shorter. No bit of the sound depends on it.
         frame_rate: frames per second.
         parts: "harmonic", "noise" or both.
+        skirts: as in ``render_segment``.
 
     Yields:
         Consecutive dry mono blocks, float32; exact zeros where nothing sounds.
@@ -151,7 +153,7 @@ def render_stream(
     while ahead is not None or sounding:
         out = np.zeros(block, dtype=np.float32)
         while ahead is not None and first_sample(ahead.start_s, sample_rate) < now + block:
-            pieces = _segment_pieces(ahead, noise_edges_hz, sample_rate, seed, frame_rate, parts)
+            pieces = _segment_pieces(ahead, noise_edges_hz, sample_rate, seed, frame_rate, parts, skirts)
             reader = _Reader(pieces)
             start = first_sample(ahead.start_s, sample_rate)
             if start < 0:
@@ -209,7 +211,7 @@ class _Reader:
 
 
 def _segment_pieces(segment: Segment, noise_edges_hz: Sequence[float], sample_rate: int, seed: int, frame_rate: float,
-                    parts: Sequence[RenderPart], skirts: bool = True) -> Iterator[Float32]:
+                    parts: Sequence[RenderPart], skirts: bool) -> Iterator[Float32]:
     """The sound of a segment in pieces of about half a second, whose borders depend on the segment alone."""
     if unknown := set(parts) - set(ALL_PARTS):
         raise ValueError(f'"{min(unknown)}" is no part of a sound; use "harmonic" and "noise"')

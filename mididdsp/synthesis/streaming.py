@@ -1,8 +1,8 @@
 """The autoencoder as a stream: blocks of frames in, blocks of sound out, as a live instrument needs it.
 
-The sound is that of the same frames made at once and rendered (``Autoencoder.timbre``, ``render_segment``) without the
-skirts of partials, which look too far ahead, to float32 rounding. It comes ``LATENCY_FRAMES`` later: a block of noise
-reaches two frames ahead, and so does the rule that a partial on its way to Nyquist is silent.
+The sound is that of the same frames made at once and rendered (``Autoencoder.timbre``, ``render_segment``), to float32
+rounding. It comes ``LATENCY_FRAMES`` later: a block of noise reaches two frames ahead, and so does the rule that a
+partial on its way to Nyquist is silent.
 """
 
 from __future__ import annotations

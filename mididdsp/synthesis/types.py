@@ -68,6 +68,8 @@ class SynthParams:
         frame_rate: frames per second.
         seed: of the noise.
         a4_hz: what A4 was tuned to when they were made.
+        skirts: noise around partials turns their phases as much as it moves their amplitudes, as ``synthesis.skirts``
+            draws it. Of a generated sound; what is read off a recording would be another recording's.
     """
 
     part: str
@@ -77,6 +79,7 @@ class SynthParams:
     frame_rate: float = FRAME_RATE
     seed: int = 0
     a4_hz: float = 440.0
+    skirts: bool = False
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(self.segments)

@@ -412,7 +412,8 @@ def generated_alone(generator: SynthesisGenerator, note: TrainingNote) -> Segmen
 def _generated(generator: SynthesisGenerator, note: TrainingNote) -> tuple[Array, Array, Array]:
     """(f0 in cents, partials in dB, noise in dB) as analysed in a generated note, where the recording is measured."""
     facts, segment = note.facts, generated_alone(generator, note)
-    _, audio = render_segment(segment, noise_edges_hz=generator.noise_edges_hz, sample_rate=ANALYSIS_RATE, seed=0)
+    _, audio = render_segment(segment, noise_edges_hz=generator.noise_edges_hz, sample_rate=ANALYSIS_RATE, seed=0,
+                              skirts=True)
     start = round((1.0 - segment.start_s) * FRAME_RATE)
     length = min(facts["offset"] - facts["onset"] - _SKIPPED_END - _SKIPPED_START, round(_MOST_S * FRAME_RATE))
     first = start + _SKIPPED_START

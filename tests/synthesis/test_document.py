@@ -40,7 +40,7 @@ def params(*segments: Segment) -> SynthParams:
 
 
 def assert_same(one: SynthParams | SynthFile, other: SynthParams | SynthFile) -> None:
-    for name in ("part", "instrument", "noise_edges_hz", "frame_rate", "seed"):
+    for name in ("part", "instrument", "noise_edges_hz", "frame_rate", "seed", "a4_hz", "skirts"):
         assert getattr(one, name) == getattr(other, name)
     ones, others = list(one), list(other)
     assert len(ones) == len(others)
@@ -166,6 +166,7 @@ def header(**changes: Any) -> Callable[[dict[str, Any]], None]:
     (header(format="x"), "this is not a file of synthesis parameters; give one"),
     (header(seed="1"), "its seed is '1', not a whole number; render the performance again"),
     (header(frame_rate=0.0), "its frame rate is 0.0"),
+    (header(skirts="yes"), "its skirts is 'yes', not true or false"),
     (header(part=None), "names no part"),
     (lambda values: values.pop("noise_db"), "There is no item named 'noise_db.npy'"),
     (lambda values: values.update(segment_frames=np.array([3, 201, 1])), "does not fit 205 frames"),

@@ -137,7 +137,7 @@ def test_parameters_that_do_not_start_silent_do_not_click() -> None:
 
 def test_parameters_that_start_silent_are_left_alone() -> None:
     one = segment(noise_db=-130.0)
-    _, audio = render_segment(one, noise_edges_hz=EDGES, sample_rate=48_000, seed=0)
+    _, audio = render_segment(one, noise_edges_hz=EDGES, sample_rate=48_000, seed=0, skirts=True)
     level = np.where(one.amplitude_db > -120.0, 10.0 ** (one.amplitude_db / 20.0), 0.0).astype(np.float32)
     amplitudes = torch.from_numpy(one.harmonics * level[:, None])
     tone = period_tables.tone_tiles(torch.from_numpy(one.f0_hz), lambda first, last: amplitudes[first:last], 30,

@@ -88,7 +88,8 @@ def test_any_stretch_is_that_stretch_of_the_whole() -> None:
 
 def test_sounding_partials_have_as_much_of_phase_as_of_amplitude() -> None:
     one = segment(lively(0.03))
-    _, audio = render_segment(one, noise_edges_hz=(0.0, 20_000.0), sample_rate=16_000, seed=0, parts=("harmonic",))
+    _, audio = render_segment(one, noise_edges_hz=(0.0, 20_000.0), sample_rate=16_000, seed=0, parts=("harmonic",),
+                              skirts=True)
     time = np.arange(len(audio)) / 16_000
     low = butter(4, 150.0, fs=16_000, output="sos")
     for number in (1, 4, 9):

@@ -24,8 +24,7 @@ def test_streamed_is_offline(rate: int, blocks: tuple[int, ...]) -> None:
     f0, loudness = untrained.line(203, pitch=92.0)  # high: at 16 kHz partials come and go at Nyquist
     f0[100:] *= 1.06
     segment = segment_of(model.timbre("violin", f0, loudness), f0, start_s=0.0, name="live")
-    _, offline = render_segment(segment, noise_edges_hz=model.noise_edges_hz, sample_rate=rate, seed=3,
-                                skirts=False)
+    _, offline = render_segment(segment, noise_edges_hz=model.noise_edges_hz, sample_rate=rate, seed=3)
     stream = AutoencoderStream(model, "violin", sample_rate=rate, seed=3, name="live")
     pieces, first, turn = [], 0, 0
     while first < len(f0):
@@ -43,8 +42,7 @@ def test_the_shortest_sounds_stream_too(frames: int) -> None:
     model = untrained.autoencoder()
     f0, loudness = untrained.line(frames)
     segment = segment_of(model.timbre("tuba", f0, loudness), f0, start_s=0.0, name="0")
-    _, offline = render_segment(segment, noise_edges_hz=model.noise_edges_hz, sample_rate=48_000, seed=0,
-                                skirts=False)
+    _, offline = render_segment(segment, noise_edges_hz=model.noise_edges_hz, sample_rate=48_000, seed=0)
     stream = AutoencoderStream(model, "tuba")
     streamed = np.concatenate([stream.play(f0, loudness), stream.end()])
     np.testing.assert_allclose(streamed, offline, rtol=0, atol=rounding(segment))
