@@ -14,7 +14,6 @@ from mididdsp.synthesis.analysis import (
     CONTENT_HZ,
     HOP,
     NOISE_EDGES_HZ,
-    _hold,
     analyse_note,
     analyse_with_f0,
     find_pitch,
@@ -226,13 +225,3 @@ def test_a_note_begins_where_it_sounds_not_where_the_stand_rumbles(pitch: float)
     left = without_rumble(sound, float(midi_to_hz(pitch)))[kept]
     # a fundamental half as high again as the border loses a third of a dB
     assert 10 * np.log10((left**2).mean() / (sound[kept] ** 2).mean()) == pytest.approx(0.0, abs=0.35)
-
-
-def test_unvoiced_frames_hold_the_nearest_value_in_recordings_of_any_length() -> None:
-    for count in (7, 6_000):
-        values = np.arange(float(count))
-        valid = np.ones(count, bool)
-        valid[[0, 2, 3, 4, count - 1]] = False
-        expected = values.copy()
-        expected[[0, 2, 3, 4, count - 1]] = (1.0, 1.0, 1.0, 5.0, count - 2.0)
-        np.testing.assert_array_equal(_hold(values, valid), expected)
