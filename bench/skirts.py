@@ -44,6 +44,7 @@ GROUPS = ((1, 2), (3, 5), (6, 9), (10, 14))
 PLAYERS = ("real", "resynthesis", "ours")
 
 _STEP = 64
+"""Samples; ``pitch.demodulate`` has 250 values a second, onto whose 30 to 90 Hz noise from beyond 125 Hz would fold."""
 _MARGIN_S = 0.1
 _SLOW_FRAMES = 13
 

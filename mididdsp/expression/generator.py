@@ -139,8 +139,8 @@ to .5 (levels of wind instruments), most of it shared by the whole phrase."""
 
 TUNED_BY_PITCH = 0.6
 """Share of the variance of tuning that hangs on the pitch: a pitch that comes again in a part is tuned about as before.
-Two notes of one pitch, one to eight notes apart, differ by 7 to 11 cents in études by 22 violinists and in phrases of
-strings and brass, where two of different pitch differ by 13 to 22; by 4 and 11 in phrases of woodwind."""
+Two notes of one pitch, one to four notes apart, differ by 7 to 11 cents in études by 22 violinists and in phrases of
+strings and brass, and by 4 to 5 in phrases of woodwind; two of different pitch by 8 to 16, 17 to 24 and 10 to 11."""
 
 TUNED_S, TUNED_BETTER = 0.8, 0.3
 """Notes longer than this lie nearer to their pitch, by this power of their length: in études notes of half a second

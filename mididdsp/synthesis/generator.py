@@ -201,8 +201,8 @@ class SynthesisGenerator:
         self.swell_brightness = unmoved if swell_brightness is None else np.asarray(swell_brightness, np.float32)
         unswung = np.zeros((len(INSTRUMENTS), 4, 2), np.float32)
         self.vibrato_swell_db = unswung if vibrato_swell_db is None else np.asarray(vibrato_swell_db, np.float32)
-        level = np.zeros((2, len(INSTRUMENTS)), np.float32)
-        self.trend_cents = level if trend_cents is None else np.asarray(trend_cents, np.float32)
+        flat = np.zeros((2, len(INSTRUMENTS)), np.float32)
+        self.trend_cents = flat if trend_cents is None else np.asarray(trend_cents, np.float32)
 
     def changed(self, **arrays: Array | None) -> SynthesisGenerator:
         """The same network with other ``life_rms`` or others of what balances it."""

@@ -4,9 +4,9 @@ Conventions: production. A segment's first sample is the first at or after its s
 samples; its last frame is held for one frame. Levels at or below -120 dB are exactly zero, and so are rests. A sound
 whose parameters do not start or end in silence is faded over 1.5 ms there, so that it cannot click.
 
-A segment's audio depends on the segment and the seed alone: noise and the phases of partials are keyed by
-the segment's id. Work goes in fixed tiles counted from the segment's start, so neither the block size of a stream nor
-the length of a slur changes a bit or the memory needed.
+A segment's audio depends on the segment and the seed alone: noise and the phases of partials are keyed by the segment's
+id. Work goes in fixed tiles counted from the segment's start, so neither the block size of a stream nor the length of a
+slur changes a bit or the memory needed.
 """
 
 from __future__ import annotations
@@ -259,11 +259,12 @@ def _harmonic_tiles(segment: Segment, sample_rate: int, frame_rate: float, offse
 
     f0_hz = torch.from_numpy(segment.f0_hz.copy())  # a copy: values may be read-only, which torch warns of
     partials = segment.harmonics.shape[1]
-    starting = start_phases(segment.id, partials, seed)
+    starting = torch.from_numpy(start_phases(segment.id, partials, seed))
 
     def phases(first: int, last: int) -> Tensor:
-        turned_by = turning(segment, first, last, seed) if skirts else np.zeros((last - first, 1))
-        return torch.from_numpy(starting + turned_by)
+        if not skirts:
+            return starting.expand(last - first, -1)
+        return starting + torch.from_numpy(turning(segment, first, last, seed))
 
     return _single_threaded(tone_tiles(f0_hz, amplitudes, partials, sample_rate=sample_rate, frame_rate=frame_rate,
                                        offset_s=offset_s, phases_of=phases))

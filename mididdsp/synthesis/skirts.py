@@ -20,8 +20,8 @@ from mididdsp.random import keyed_generator
 Array = NDArray[np.floating[Any]]
 
 QUICK_FRAMES = 7
-"""What two running means of so many frames take away is slow. Twice taken away: half the power is left at 20 Hz, and of
-a vibrato at 6 Hz a hundredth."""
+"""What two running means of so many frames take away is slow. Twice taken away: half the power is left at 24 Hz, and of
+the swing of a vibrato at 6 Hz a hundredth."""
 
 NEAR_FRAMES = 31
 """Over so many frames it is measured how strongly an amplitude moves: before and after, the weaker counts, for a note

@@ -24,6 +24,7 @@ from mididdsp.synthesis.frame_network import NOISE_CENTRES
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS, knot_weights
 from mididdsp.synthesis.timbre_tables import TIMBRE_PITCHES
+from mididdsp.training.evenly import evenly
 from mididdsp.training.life import generated_alone
 from mididdsp.training.prepared_notes import PreparedNote, rows
 from mididdsp.training.quantiles import weighted_quantiles
@@ -57,7 +58,7 @@ def brightness_line(generator: SynthesisGenerator, notes: Sequence[PreparedNote]
     result = np.tile(np.array([0.0, 1.0], np.float32), (len(INSTRUMENTS), 1))
     for instrument, group in _grouped(notes).items():
         asked, given = [], []
-        for note in _spread(group, _MOST_LINE):
+        for note in evenly(group, _MOST_LINE):
             facts = note.note.facts
             output = generator.outputs(note.instrument, note.features, rows(note, np.arange(len(note.target))))
             knots = conformance.unheard(output[:, 2 : 2 + len(KNOTS)], facts["pitch"])
@@ -171,7 +172,7 @@ def noise_shift(generator: SynthesisGenerator, notes: Sequence[PreparedNote]) ->
     result = np.zeros((len(INSTRUMENTS), 2, NOISE_CENTRES), np.float32)
     for instrument, group in _grouped(notes).items():
         found: list[list[Array]] = [[], []]
-        for prepared in _spread(group, _MOST_NOISE):
+        for prepared in evenly(group, _MOST_NOISE):
             note = prepared.note
             facts, segment = note.facts, generated_alone(plain, note)
             onset, offset = facts["onset"], facts["offset"]
@@ -206,11 +207,6 @@ def _held(note: TrainingNote) -> slice:
     """Frames from 20 to 70 % of a note."""
     onset, length = note.facts["onset"], note.facts["offset"] - note.facts["onset"]
     return slice(onset + length // 5, onset + 7 * length // 10)
-
-
-def _spread(group: list[PreparedNote], most: int) -> list[PreparedNote]:
-    """At most so many, evenly over all of them."""
-    return [group[index] for index in np.unique(np.linspace(0, len(group) - 1, most).astype(int))]
 
 
 def _power_mean(decibels: Array) -> Array:

@@ -27,6 +27,7 @@ from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.life import MODULATION_BANDS, MODULATION_EDGES_HZ, band_rms
 from mididdsp.synthesis.render import render_segment
 from mididdsp.synthesis.types import Segment
+from mididdsp.training.evenly import evenly
 from mididdsp.training.prepared_notes import PreparedNote, rows
 from mididdsp.units import FRAME_RATE
 
@@ -61,7 +62,7 @@ _SKIPPED_START, _SKIPPED_END, _SHORTEST = 30, 20, 60
 _SPEAKING, _SETTLED = (3, 8), (20, 36)  # frames after the onset
 _DYING_DB, _DYING_HEARD_DB, _MOST_DYING_DB = (14.0, 26.0), -52.0, 6.0
 _SLOW_FRAMES, _LEAST_SLOW = 375, 0.3
-_TREND_FRAMES, _TREND_SKIPPED, _MOST_TREND, _MOST_TREND_CENTS = 75, 18, 40, 16.0
+_TREND_FRAMES, _TREND_SKIPPED, _TREND_NOTES, _MOST_TREND_CENTS = 75, 18, 40, 16.0
 _STEP = (0.25, 4.0)
 _TOTAL = (0.2, 5.0)
 _NOISE_TOTAL = (0.1, 12.0)
@@ -127,8 +128,7 @@ def estimate_scoop(model: FrameNetwork, notes: Sequence[PreparedNote]) -> NDArra
             continue
         off = (note.target * OUTPUT_SCALE - predict(model, note))[onset : onset + _SETTLED[1], 1]
         found[note.instrument].append(float(off[slice(*_SPEAKING)].mean() - off[slice(*_SETTLED)].mean()))
-    return np.array([1.4826 * np.median(np.abs(np.array(off) - np.median(off))) if len(off) >= _FEWEST else 0.0
-                     for off in found], np.float32)
+    return np.array([_spread_of(off) if len(off) >= _FEWEST else 0.0 for off in found], np.float32)
 
 
 def estimate_trend(generator: SynthesisGenerator, notes: Sequence[TrainingNote]) -> NDArray[np.float32]:
@@ -154,8 +154,8 @@ def estimate_trend(generator: SynthesisGenerator, notes: Sequence[TrainingNote])
         real = [_trend(note.frames["f0_cents"].astype(np.float64), note.facts["onset"], note.facts["offset"])
                 for note in group]
         ours = []
-        for index in np.unique(np.linspace(0, len(group) - 1, _MOST_TREND).astype(int)):
-            facts, segment = group[index].facts, generated_alone(plain, group[index])
+        for note in evenly(group, _TREND_NOTES):
+            facts, segment = note.facts, generated_alone(plain, note)
             onset = round((1.0 - segment.start_s) * FRAME_RATE)
             cents = 1200.0 * np.log2(segment.f0_hz.astype(np.float64) / 440.0)
             ours.append(_trend(cents, onset, onset + facts["offset"] - facts["onset"]))
@@ -263,8 +263,7 @@ def calibrate_life(
             continue
         chosen.setdefault((INSTRUMENT_IDS[facts["instrument"]], vibrates), []).append((note, moved))
     few = [index for index in range(len(INSTRUMENTS)) if len(chosen.get((index, True), [])) < ENOUGH_VIBRATING]
-    for key, group in chosen.items():  # evenly over all of them, not those of the first dynamic or pitch
-        chosen[key] = [group[index] for index in np.unique(np.linspace(0, len(group) - 1, most).astype(int))]
+    chosen = {key: evenly(group, most) for key, group in chosen.items()}
     life = np.array(generator.life_rms, np.float64)
     for (instrument, vibrates) in chosen:
         life[int(vibrates), instrument, 2 + len(KNOTS) :] = NOISE_LIFE_DB
@@ -318,11 +317,11 @@ def slowed(generator: SynthesisGenerator, notes: Sequence[TrainingNote], *, most
         if length >= _SLOW_FRAMES and not note.facts["late_attack"]:
             groups.setdefault(INSTRUMENTS[note.facts["instrument"]].family, []).append(note)
     for family, group in groups.items():
-        for index in np.unique(np.linspace(0, len(group) - 1, most).astype(int)):
-            facts, frames = group[index].facts, group[index].frames
+        for note in evenly(group, most):
+            facts, frames = note.facts, note.frames
             span = slice(facts["onset"] + _SKIPPED_START, facts["offset"] - _SKIPPED_END)
             real = (frames["knots_db"][span, :_PARTIALS] - frames["partial_db"][span, None]).astype(np.float64)
-            segment = generated_alone(generator, group[index])
+            segment = generated_alone(generator, note)
             first = round((1.0 - segment.start_s) * FRAME_RATE) + _SKIPPED_START
             power = segment.harmonics[first : first + len(real)].astype(np.float64) ** 2
             ours = 10.0 * np.log10(np.maximum(power[:, :_PARTIALS] / power.sum(1, keepdims=True), 1e-12))

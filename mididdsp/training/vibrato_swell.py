@@ -28,6 +28,7 @@ from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.synthesis.types import Segment
 from mididdsp.synthesis.vibrato import SWELL_CENTS
+from mididdsp.training.evenly import evenly
 from mididdsp.training.life import VIBRATO_BAND, generated_alone
 from mididdsp.units import FRAME_RATE
 
@@ -84,8 +85,8 @@ def with_swell(generator: SynthesisGenerator, notes: Sequence[TrainingNote]) -> 
             continue
         vibrating = [note for note in group if note.expression.vibrato_cents and note.expression.vibrato_rate_hz]
         recorded = _told([recorded_swell(note) for note in vibrating])
-        asked = _spread(vibrating if len(recorded) >= FEWEST else [_vibrating(note, published[3]) for note in group])
-        ours = _told([generated_swell(generated_alone(plain, note), note) for note in asked])
+        many = vibrating if len(recorded) >= FEWEST else [_vibrating(note, published[3]) for note in group]
+        ours = _told([generated_swell(generated_alone(plain, note), note) for note in evenly(many, NOTES)])
         number = INSTRUMENT_IDS[instrument]
         result[number] = swell_lacking(recorded, ours, published)
         added = result[number, [0, 3]] * published[3] / SWELL_CENTS
@@ -190,11 +191,6 @@ def _vibrating(note: TrainingNote, cents: float) -> TrainingNote:
         return note
     return replace(note, expression=replace(note.expression, vibrato_cents=cents, vibrato_rate_hz=_MADE_UP_RATE_HZ,
                                             vibrato_delay_s=_MADE_UP_DELAY_S))
-
-
-def _spread(group: list[TrainingNote]) -> list[TrainingNote]:
-    """At most ``NOTES``, evenly over all of them."""
-    return [group[index] for index in np.unique(np.linspace(0, len(group) - 1, NOTES).astype(int))]
 
 
 def _told(swells: Sequence[Array]) -> Array:

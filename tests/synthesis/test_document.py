@@ -161,6 +161,19 @@ def header(**changes: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def test_older_files_sound_as_they_did(tmp_path: Path) -> None:
+    """Files from before phases turned do not say whether they do."""
+    save_synth(tmp_path / "a.synth.npz", replace(params(segment("ä", 3)), skirts=True))
+    assert open_synth(tmp_path / "a.synth.npz").skirts
+
+    def older(values: dict[str, Any]) -> None:
+        told = json.loads(str(values["header"]))
+        del told["skirts"]
+        values["header"] = np.array(json.dumps(told))
+
+    assert not open_synth(resaved(tmp_path / "a.synth.npz", tmp_path / "b.npz", older)).skirts
+
+
 @pytest.mark.parametrize(("change", "sentence"), [
     (header(version=2), "it is of version 2 and this mididdsp reads up to version 1; update mididdsp"),
     (header(format="x"), "this is not a file of synthesis parameters; give one"),

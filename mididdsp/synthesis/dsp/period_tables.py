@@ -1,9 +1,10 @@
 """The production oscillator: one period of sound per frame, read by phase.
 
 Conventions: production. Frame k is at k / frame_rate s; partial amplitudes are linear, interpolate linearly between
-frames and are held for one frame after the last; f0 interpolates in log; phase starts at 0, or for each partial where
-it is told, and is the exact integral of f0, kept in float64 cycles, so it never drifts. A partial that reaches Nyquist
-at a frame, or at either of its neighbours, is silent at that frame; no sample ever holds a partial at or above Nyquist.
+frames and are held for one frame after the last; f0 interpolates in log; phase starts at 0 and is the exact integral of
+f0, kept in float64 cycles, so it never drifts; partials may be told to lie off it, frame by frame. A partial that
+reaches Nyquist at a frame, or at either of its neighbours, is silent at that frame; no sample ever holds a partial at
+or above Nyquist.
 
 How it works. The sum of partials is one periodic function of phase, different in each frame. Its period is sampled on
 a power-of-two grid by an inverse FFT of the amplitudes, each divided by the transform of a Kaiser-Bessel kernel. The
