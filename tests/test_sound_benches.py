@@ -119,12 +119,14 @@ class TestContours:
 
     def test_the_summary_counts_phrases_below_the_sampler(self) -> None:
         def item(family: str, r: float, ours: float, sampler: float) -> dict[str, object]:
-            return {"family": family, "held ours": r, "sustain ours": ours, "sustain fluidsynth": sampler,
+            return {"file": f"{family} {r}", "family": family, "held ours": r, "sustain ours": ours,
+                    "sustain fluidsynth": sampler,
                     **{f"{what} {who}": [1.0] for what in ("f0", "onset f0") for who in ("real", "ours")}}
 
         found = contours.summarise([item("strings", 0.5, 1.0, 2.0), item("strings", 0.7, 3.0, 2.0),
                                     item("brass", 0.9, 1.0, 2.0)])
         assert found["all"]["held ours"] == 0.7
+        assert found["all"]["phrases"] == 3
         assert found["all"]["sustain below"] == pytest.approx(2 / 3)
         assert found["strings"]["sustain below"] == 0.5
         assert "woodwind" not in found

@@ -6,7 +6,8 @@ steps:
 1. **Mean**: a network of dense layers tells level contour, partials, noise and slow pitch of every frame from where the
    frame lies in its note. Frames see no other frame, so any window of any note can be generated alone.
 2. **Life**: coloured noise, keyed by the note's id, gives partials, level and pitch the micro-variation that players
-   have; its spectra are learned from what the mean leaves over. ``temperature`` scales it; 0 is the mean.
+   have; its spectra are learned from what the mean leaves over. Above the twelfth, where a knot of the model stands for
+   several partials, each of them moves by itself, keyed by the segment's id. ``temperature`` scales it; 0 is the mean.
    A vibrato moves level, partials and noise with the pitch, by as much as is learned.
 3. **Conformance**: level, fluctuation, brightness, attack noise, vibrato, tuning, onset and release are made what the
    expression asks for, by the definitions of ``mididdsp.expression.analysis``.
@@ -17,7 +18,7 @@ Joined notes share a segment: their windows are cross-faded in log f0 and dB ove
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -43,8 +44,8 @@ from mididdsp.synthesis.frame_network import (
     note_features,
 )
 from mididdsp.synthesis.joints import Place, Window, bridged, joined_windows, places_of
-from mididdsp.synthesis.knots import KNOTS, knot_weights
-from mididdsp.synthesis.life import draw
+from mididdsp.synthesis.knots import KNOTS, SINGLE_KNOTS, knot_weights, partials_of_knots
+from mididdsp.synthesis.life import NOISE_FRAMES, draw, read
 from mididdsp.synthesis.timbre_tables import NOISE_TURN_S, TIMBRE_PITCHES, timbre_at
 from mididdsp.synthesis.types import Segment
 from mididdsp.tiles import FRAME_TILE, padded_length
@@ -67,6 +68,16 @@ DYING_OVER_DB = 8.0
 
 SLOW_LIFE = 4
 """Bands of modulation below this one (8 Hz) have no room in a short note: its pitch would wander and not come back."""
+
+GROWN_S = 0.06
+"""So long it takes from an onset until life is there in full."""
+
+OWN_LIFE = 2
+"""From this band of modulation on (2 Hz) partials above the single knots move each by itself."""
+
+OWN_QUICKEST = 1.6
+"""So much larger than they are known by is what they do above 40 Hz: windows of four periods, through which life is
+learned, show it 4 dB too weak (partials 15 to 24 of training notes, read through two periods)."""
 
 DRIFT_S = 2.0
 """A timbre drifts slower than 1 Hz, the slowest band: in full in notes as long as this, in shorter ones by less."""
@@ -274,6 +285,12 @@ class SynthesisGenerator:
         f0 = midi_to_hz(cents / 100.0, a4_hz)
         count = int(np.clip(22_000.0 / f0.min(), 1, INSTRUMENTS[instrument].partials))
         partial_db = knots.astype(np.float32) @ knot_weights(count).T.astype(np.float32)
+        if temperature and count > SINGLE_KNOTS:
+            own, softer = self._own_life(instrument, places, count, temperature)
+            at = keyed_generator(seed, chain.id, "own life").integers(NOISE_FRAMES, size=len(own))
+            grown = np.clip((np.arange(total) / FRAME_RATE + start - places[0].onset) / GROWN_S, 0.0, 1.0)
+            lines = (read(own, total, at) - softer[:, None]) * grown.astype(np.float32)
+            partial_db[:, SINGLE_KNOTS:] += lines.T
         amplitude = np.exp((math.log(10.0) / 20.0) * (partial_db - partial_db.max(1, keepdims=True)))
         # level is the power of all partials: the amplitudes' sum of squares over 2
         rms = np.sqrt((amplitude**2).sum(1) / 2.0)
@@ -354,11 +371,33 @@ class SynthesisGenerator:
         return frames, mean, _between(mean, asked)
 
     def _life_of(self, instrument: str, place: Place) -> Array:
-        """Spectra of a note's life; a short note has no time to wander from its pitch, nor its timbre to drift."""
+        """Spectra of a note's life; a short note has no time to wander from its pitch, nor its timbre to drift. What
+        partials above the single knots do by themselves is left out: see :meth:`_own_life`."""
         rms = self.life_rms[int(place.expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]].copy()
         rms[1, :SLOW_LIFE] *= place.room_to_wander
         rms[2 : 2 + len(KNOTS), 0] *= min(place.seconds / DRIFT_S, 1.0)
+        rms[2 + SINGLE_KNOTS : 2 + len(KNOTS), OWN_LIFE:] = 0.0
         return np.asarray(rms)
+
+    def _own_life(
+        self, instrument: str, places: Sequence[Place], count: int, temperature: float
+    ) -> tuple[Array, Array]:
+        """How partials above the single knots move by themselves in a segment: rms in each band of modulation, and by
+        how much they are softer, dB; [H, MODULATION_BANDS], [H].
+
+        What moves at a knot is the mean of some partials; each of these by itself moves by so much more. That a level
+        moves in dB makes its power larger: the partials are softer by what theirs would be larger than the knot's.
+        """
+        vibrates = np.average([place.expression.vibrato_cents > 0 for place in places],
+                              weights=[max(place.seconds, 1.0 / FRAME_RATE) for place in places])
+        states = self.life_rms[:, INSTRUMENT_IDS[instrument], 2 : 2 + len(KNOTS)].astype(np.float64) ** 2
+        knots = temperature**2 * ((1.0 - vibrates) * states[0] + vibrates * states[1])
+        knots[:, :OWN_LIFE] = 0.0
+        knots[:, -1] *= OWN_QUICKEST**2
+        weights = knot_weights(count)[SINGLE_KNOTS:]
+        power = weights @ (knots * partials_of_knots()[:, None])
+        softer = math.log(10.0) / 20.0 * (power - weights @ knots).sum(1)
+        return np.sqrt(power), np.asarray(softer, np.float32)
 
     def _alive(
         self, instrument: str, place: Place, span: _Span, output: Array, life: Array
@@ -368,7 +407,7 @@ class SynthesisGenerator:
         held, dying = self.noise_shift_db[INSTRUMENT_IDS[instrument]].astype(np.float64)
         ending = np.clip(-span.until / NOISE_TURN_S, 0.0, 1.0)[:, None]
         noise = output[:, 2 + len(KNOTS) :] + (1.0 - ending) * held + ending * dying
-        alive = np.clip(span.since / 0.06, 0.0, 1.0) if not place.planned.joined else np.ones(len(span.since))
+        alive = np.clip(span.since / GROWN_S, 0.0, 1.0) if not place.planned.joined else np.ones(len(span.since))
         noise = noise + (life[:, 2 + len(KNOTS) :] * alive[:, None]) @ _noise_life_weights()
         knots = conformance.unheard(output[:, 2 : 2 + len(KNOTS)], place.planned.note.pitch)
         return output[:, 0] + life[:, 0] * alive, knots + life[:, 2 : 2 + len(KNOTS)] * alive[:, None], noise

@@ -6,6 +6,7 @@ resolve. Between knots the level is a straight line in dB over the logarithm of 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,13 @@ def knot_weights(partials: int) -> Array:
     weights[rows, upper - 1] = 1.0 - part
     weights[rows, upper] += part
     return weights
+
+
+@lru_cache(maxsize=1)
+def partials_of_knots() -> Array:
+    """How many partials the mean at each knot is of: those of one weight whose mean would scatter as much; [K]."""
+    weights = knot_weights(LAST_PARTIAL)
+    return np.asarray(weights.sum(0) ** 2 / (weights**2).sum(0))
 
 
 def partials_to_knots(power: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -32,8 +32,8 @@ from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import CONTENT_HZ, NOISE_EDGES_HZ
 from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE, FrameNetwork, SynthesisConfig, frame_features
 from mididdsp.synthesis.generator import NoteCurves, SynthesisGenerator
-from mididdsp.synthesis.knots import KNOTS
-from mididdsp.synthesis.life import MODULATION_BANDS
+from mididdsp.synthesis.knots import KNOTS, SINGLE_KNOTS, partials_of_knots, partials_to_knots
+from mididdsp.synthesis.life import MODULATION_BANDS, MODULATION_EDGES_HZ, band_rms
 from mididdsp.synthesis.timbre_tables import TIMBRE_PITCHES
 from mididdsp.synthesis.types import Segment
 from mididdsp.units import FRAME_RATE, midi_to_hz
@@ -638,3 +638,56 @@ def test_partials_die_away_each_at_its_own_pace() -> None:
     assert dying.sum() > 5
     assert own[dying].std(1).mean() > 2.0 * own[offset - 50 : offset].std(1).mean()
     assert own[dying].std(1).mean() > 1.5  # six draws of an sd of 4.2 dB at 15 dB down
+
+
+QUICK = int(np.searchsorted(MODULATION_EDGES_HZ, 20.0)) - 1
+
+
+def alive_at(band: int, strength: float = 0.5, duration: float = 20.0, **more: Any) -> Array:
+    """Levels of the partials of a long note in dB re the first, alive in one band of modulation; [T, H]."""
+    made = generator()
+    life = np.zeros_like(made.life_rms)
+    life[:, :, 2 : 2 + len(KNOTS), band] = strength
+    segment = play(made.changed(life_rms=life), plan(note(duration=duration)), **more)[0]
+    power = segment.harmonics.astype(np.float64) ** 2
+    return np.asarray(10.0 * np.log10(power / power[:, :1]))[100 : 100 + round((duration - 1.0) * FRAME_RATE)]
+
+
+def test_partials_above_the_single_knots_move_each_by_itself() -> None:
+    levels = alive_at(QUICK)[:, SINGLE_KNOTS:60] - alive_at(QUICK)[:, :1]
+    alike = np.corrcoef(levels.T)
+    # They share what the first does, re which they are read: .25 of a power of .25 + .45 and more.
+    assert np.abs(np.diag(alike, 1)).max() < 0.5
+    assert np.median(np.diag(alike, 1)) < 0.3
+
+
+def test_knots_move_as_much_as_life_says_though_their_partials_move_by_more() -> None:
+    levels, still = alive_at(QUICK), alive_at(QUICK, 0.0)
+    knots, known = partials_to_knots(10.0 ** (levels / 10.0))
+    lines, _ = partials_to_knots(10.0 ** (still / 10.0))
+    inside = known.all(0) & (KNOTS > SINGLE_KNOTS + 2) & (KNOTS < 60)
+    moved = band_rms(knots[:, inside])[:, QUICK]
+    by_themselves = band_rms(levels[:, SINGLE_KNOTS + 2 : 60])[:, QUICK]
+    # re the first partial, which moves by .5 dB too; what is steeper than a line weighs some partials more
+    np.testing.assert_allclose(moved, 0.5 * np.sqrt(2.0), rtol=0.15)
+    assert by_themselves.min() > 0.5 * np.sqrt(1.0 + 1.5) * 0.9
+    assert by_themselves.max() < 0.5 * np.sqrt(1.0 + partials_of_knots()[KNOTS <= 66].max()) * 1.1
+    # and their mean power stays
+    shift = 10.0 * np.log10((10.0 ** (knots / 10.0)).mean(0) / (10.0 ** (lines / 10.0)).mean(0))
+    np.testing.assert_allclose(shift[inside], 0.0, atol=0.15)
+
+
+def test_slow_life_and_the_mean_have_nothing_of_their_own() -> None:
+    levels = alive_at(0)
+    slow = levels - levels.mean(0)
+    numbers = np.arange(1, levels.shape[1] + 1)
+    between = (numbers > KNOTS[14]) & (numbers < KNOTS[15])  # 17 and 19
+    np.testing.assert_allclose(slow[:, between].mean(1),
+                               slow[:, int(KNOTS[14]) - 1 : int(KNOTS[15])].mean(1), atol=0.02)
+    np.testing.assert_array_equal(alive_at(QUICK, temperature=0.0), alive_at(QUICK, 0.0, temperature=0.0))
+
+
+def test_what_a_partial_does_by_itself_hangs_on_the_segment_and_its_number() -> None:
+    one, same, other = alive_at(QUICK), alive_at(QUICK), alive_at(QUICK, seed=2)
+    np.testing.assert_array_equal(one, same)
+    assert abs(np.corrcoef(one[:, 20], other[:, 20])[0, 1]) < 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mididdsp.synthesis.knots import KNOTS, SINGLE_KNOTS, knot_weights, partials_to_knots
+from mididdsp.synthesis.knots import KNOTS, SINGLE_KNOTS, knot_weights, partials_of_knots, partials_to_knots
 
 
 def test_knots_are_the_first_partials_then_a_series() -> None:
@@ -59,3 +59,13 @@ def test_unknown_partials_are_not_silent_ones() -> None:
     assert (levels[0, high] == -140.0).all()  # 1e-14: silence is known
     assert not known[1, high].any()
     np.testing.assert_allclose(levels[1, KNOTS <= 18], -30.0, atol=1e-6)
+
+
+def test_a_knot_scatters_as_the_mean_of_its_partials_does() -> None:
+    many = partials_of_knots()
+    assert (many[: SINGLE_KNOTS - 1] == 1.0).all()
+    power = 1.0 + 0.05 * np.random.default_rng(0).standard_normal((20_000, 400))
+    knots, _ = partials_to_knots(power)
+    spread = (10.0 ** (knots / 10.0)).std(0) / 0.05
+    # 20,000 values tell a spread to half a percent
+    np.testing.assert_allclose(spread, many**-0.5, rtol=0.03)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mididdsp.random import keyed_generator
-from mididdsp.synthesis.life import MODULATION_BANDS, MODULATION_EDGES_HZ, band_rms, draw
+from mididdsp.synthesis.life import MODULATION_BANDS, MODULATION_EDGES_HZ, NOISE_FRAMES, band_rms, draw, read
 from mididdsp.units import FRAME_RATE
 
 
@@ -52,3 +52,26 @@ def test_any_length_is_a_function_of_the_generator(frames: int) -> None:
     assert np.array_equal(one, draw(rms, frames, keyed_generator(1, "a")))
     assert not np.array_equal(one, draw(rms, frames, keyed_generator(1, "b")))
     assert not draw(np.zeros_like(rms), frames, keyed_generator(1, "a")).any()
+
+
+def test_lines_read_are_as_asked_and_no_two_alike() -> None:
+    rms = np.zeros((4, MODULATION_BANDS))
+    rms[0], rms[1, 3], rms[2] = 1.0, 2.0, np.arange(MODULATION_BANDS)
+    lines = read(rms, NOISE_FRAMES, np.array([0, 7_000, 14_000, 21_000]))
+    assert lines.shape == (4, NOISE_FRAMES)
+    # Two minutes: half as long as what is drawn above, so that its slowest band is known to 9 %.
+    np.testing.assert_allclose(band_rms(lines.T), rms, rtol=0.25, atol=0.05)
+    assert np.abs(np.corrcoef(lines[:3])[np.triu_indices(3, 1)]).max() < 0.1
+    assert not lines[3].any()
+
+
+def test_a_line_read_is_a_stretch_of_the_noise_and_goes_on_without_a_seam() -> None:
+    rms = np.ones((1, MODULATION_BANDS))
+    rms[0, -1] = 0.0  # nothing quick: a seam would be a step
+    long = read(rms, 2 * NOISE_FRAMES + 50, np.array([NOISE_FRAMES - 100]))[0]
+    np.testing.assert_array_equal(long[:NOISE_FRAMES], read(rms, NOISE_FRAMES, np.array([NOISE_FRAMES - 100]))[0])
+    np.testing.assert_array_equal(long[100:1_100], read(rms, 1_000, np.array([0]))[0])
+    np.testing.assert_array_equal(long[-50:], long[:50])
+    steps = np.abs(np.diff(long))
+    for seam in (100, NOISE_FRAMES, NOISE_FRAMES + 100, 2 * NOISE_FRAMES):
+        assert steps[seam - 1] <= np.delete(steps, seam - 1).max()
