@@ -39,15 +39,14 @@ COPIES = 12
 """Of every single note, of which one without neighbours is taken: one in six is."""
 FEWEST = 10
 """Held-out notes below which an attribute is left out."""
-_NEIGHBOUR = 6
 
 
 def notes_of(examples: Any) -> Notes:
     """Columns of the training set's examples, read back from what the network sees."""
-    from mididdsp.expression.generator import REACH
+    from mididdsp.expression.context import NEIGHBOUR, REACH
 
     context = examples.context.astype(np.float64)
-    neighbours = context[:, -2 * REACH * _NEIGHBOUR:].reshape(len(context), 2, REACH, _NEIGHBOUR)[:, :, 0]
+    neighbours = context[:, -2 * REACH * NEIGHBOUR:].reshape(len(context), 2, REACH, NEIGHBOUR)[:, :, 0]
     present = neighbours[:, :, 0] > 0
     around = np.stack([neighbours[:, :, 1] * 6.0, neighbours[:, :, 2] * 0.25, 0.5 * np.exp(neighbours[:, :, 4])], 2)
     around[~present] = np.nan
@@ -66,7 +65,7 @@ def linear_features(notes: Notes) -> Array:
 
 def jacobian(name: str, values: Array) -> Array:
     """Log of how many units of the generator's scale a physical unit is, at values on that scale; [N]."""
-    from mididdsp.expression.generator import SCALES
+    from mididdsp.expression.scales import SCALES
 
     scale = SCALES[name]
     spread = np.full(len(values), -np.log(scale.spread))
@@ -89,7 +88,7 @@ def densities(network: Any, held: Any, train: Notes, notes: Notes, teacher: Teac
     """
     import torch
 
-    from mididdsp.expression.generator import surrounded
+    from mididdsp.expression.context import surrounded
 
     context, instrument = torch.from_numpy(held.context), torch.from_numpy(held.instrument)
     with torch.inference_mode():
@@ -126,7 +125,7 @@ def densities(network: Any, held: Any, train: Notes, notes: Notes, teacher: Teac
 
 
 def _on_scale(name: str, physical: Array) -> Array:
-    from mididdsp.expression.generator import SCALES
+    from mididdsp.expression.scales import SCALES
 
     return np.array([[SCALES[name].forward(float(value))] for value in physical])
 

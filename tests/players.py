@@ -31,7 +31,8 @@ def tiny_checkpoints() -> dict[str, Path]:
     """Checkpoints of an untrained expression and synthesis generator, in a folder that goes when the tests end."""
     import torch
 
-    from mididdsp.expression.generator import ExpressionConfig, ExpressionGenerator, ExpressionNetwork
+    from mididdsp.expression.generator import ExpressionGenerator
+    from mididdsp.expression.network import ExpressionConfig, ExpressionNetwork
     from mididdsp.instruments import INSTRUMENTS
     from mididdsp.synthesis.frame_network import NOISE_CENTRES, FrameNetwork, SynthesisConfig
     from mididdsp.synthesis.generator import SynthesisGenerator

@@ -32,7 +32,8 @@ from bench import (
 from bench import vibrato as vibrato_bench
 from bench.measures import mel_patches
 from mididdsp.expression import views
-from mididdsp.expression.generator import REACH, SCALES, Neighbour, context_features
+from mididdsp.expression.context import REACH, Neighbour, context_features
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS, instrument
 from mididdsp.notes.types import Note

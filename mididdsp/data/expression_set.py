@@ -30,16 +30,10 @@ from numpy.typing import NDArray
 from mididdsp.data.notes_dataset import TrainingNote, load_phrase_notes
 from mididdsp.data.recordings import DataError, playing_targets
 from mididdsp.data.violinists import COLUMNS, violin_notes
-from mididdsp.expression.generator import (
-    CONTEXT_FEATURES,
-    LONGEST_TOLD_S,
-    REACH,
-    SCALES,
-    SHORTEST_VIBRATO_S,
-    SURFACE_ATTRIBUTES,
-    Neighbour,
-    context_features,
-)
+from mididdsp.expression.context import CONTEXT_FEATURES, LONGEST_TOLD_S, REACH, Neighbour, context_features
+from mididdsp.expression.generator import SHORTEST_VIBRATO_S
+from mididdsp.expression.network import SURFACE_ATTRIBUTES
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import ATTRIBUTES, VIBRATO_ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
@@ -114,7 +108,7 @@ class Examples:
     """Examples to learn from, one a row.
 
     Attributes:
-        context: see ``mididdsp.expression.generator.context_features``; [N, CONTEXT_FEATURES].
+        context: see ``mididdsp.expression.context.context_features``; [N, CONTEXT_FEATURES].
         instrument: index in the table of instruments; [N].
         values: attributes on the model's scale, 0 where unknown; [N, A].
         known: 1 where the source tells the attribute, else 0; [N, A].

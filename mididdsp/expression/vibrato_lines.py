@@ -11,7 +11,7 @@ This tells how players play, as it is measured. What is *asked for* in a note am
 vibrato is played, and these means, so that what is found in the sound is what is found in that of players
 (``mididdsp.training.vibrato``).
 
-Conventions: attributes on the scale of ``mididdsp.expression.generator.SCALES``.
+Conventions: attributes on the scale of ``mididdsp.expression.scales.SCALES``.
 """
 
 from __future__ import annotations

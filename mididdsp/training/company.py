@@ -24,14 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from mididdsp.data.expression_set import Examples
-from mididdsp.expression.generator import (
-    COMPANY_ATTRIBUTES,
-    SURFACE_PITCHES,
-    ExpressionNetwork,
-    marked,
-    marks_of,
-    surrounded,
-)
+from mididdsp.expression.context import marked, marks_of, surrounded
+from mididdsp.expression.network import COMPANY_ATTRIBUTES, SURFACE_PITCHES, ExpressionNetwork
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 

@@ -25,24 +25,26 @@ from mididdsp.data.expression_set import (
 )
 from mididdsp.data.notes_dataset import TrainingNote, dynamic_level_db, load_notes, load_phrase_notes, read_about
 from mididdsp.expression.bends import KNOTS
-from mididdsp.expression.generator import (
+from mididdsp.expression.context import (
     CONTEXT_FEATURES,
-    NO_FLOOR,
     PLAIN_FEATURES,
     REACH,
-    SCALES,
-    SURFACE_ATTRIBUTES,
-    SURFACE_LENGTHS,
     VELOCITY_MARKS,
-    ExpressionConfig,
-    ExpressionGenerator,
-    ExpressionNetwork,
     Neighbour,
     context_features,
-    masked_log_likelihood,
     surrounded,
     velocity_hats,
 )
+from mididdsp.expression.generator import ExpressionGenerator
+from mididdsp.expression.network import (
+    NO_FLOOR,
+    SURFACE_ATTRIBUTES,
+    SURFACE_LENGTHS,
+    ExpressionConfig,
+    ExpressionNetwork,
+    masked_log_likelihood,
+)
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator

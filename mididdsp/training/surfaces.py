@@ -19,13 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mididdsp.data.notes_dataset import TrainingNote
-from mididdsp.expression.generator import (
-    SCALES,
-    SURFACE_ATTRIBUTES,
-    SURFACE_LENGTHS,
-    SURFACE_PITCHES,
-    VELOCITY_MARKS,
-)
+from mididdsp.expression.context import VELOCITY_MARKS
+from mididdsp.expression.network import SURFACE_ATTRIBUTES, SURFACE_LENGTHS, SURFACE_PITCHES
+from mididdsp.expression.scales import SCALES
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.random import keyed_generator
 

@@ -23,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mididdsp.expression.generator import SCALES, ExpressionGenerator
+from mididdsp.expression.generator import ExpressionGenerator
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import NoteExpression
 from mididdsp.expression.vibrato_lines import CHANCE, LINED
 from mididdsp.instruments import INSTRUMENTS

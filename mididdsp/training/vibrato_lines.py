@@ -23,7 +23,7 @@ from scipy.special import ndtr
 
 from mididdsp.data.expression_set import Examples
 from mididdsp.expression.bends import KNOTS
-from mididdsp.expression.generator import VIBRATO_FEATURES, VIBRATO_PLAIN, surrounded, vibrato_features
+from mididdsp.expression.context import VIBRATO_FEATURES, VIBRATO_PLAIN, surrounded, vibrato_features
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.expression.vibrato_lines import LINED, SLOPE_REACH
 from mididdsp.instruments import INSTRUMENTS

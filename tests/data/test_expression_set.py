@@ -28,16 +28,9 @@ from mididdsp.data.expression_set import (
 )
 from mididdsp.data.notes_dataset import TrainingNote, load_notes
 from mididdsp.data.violinists import COLUMNS
-from mididdsp.expression.generator import (
-    CONTEXT_FEATURES,
-    REACH,
-    SCALES,
-    SHORTEST_VIBRATO_S,
-    SURROUNDINGS,
-    marked,
-    marks_of,
-    surrounded,
-)
+from mididdsp.expression.context import CONTEXT_FEATURES, REACH, SURROUNDINGS, marked, marks_of, surrounded
+from mididdsp.expression.generator import SHORTEST_VIBRATO_S
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, VIBRATO_ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 

@@ -16,38 +16,42 @@ from strategies import parts as any_parts
 from torch import Tensor
 
 from mididdsp.checkpoints import load_checkpoint, save_checkpoint
-from mididdsp.expression.generator import (
-    BELOW_FLOOR,
-    COMPANY_REACH,
+from mididdsp.expression.context import (
     CONTEXT_FEATURES,
-    LATEST_VIBRATO,
-    MOOD_WEIGHTS,
-    NO_FLOOR,
     PHRASED_VELOCITY,
     REACH,
-    RELEASE_UNDER_S,
     RUN_SECONDS,
-    SCALES,
+    Neighbour,
+    as_phrased,
+    context_features,
+    out_of_runs,
+)
+from mididdsp.expression.generator import (
+    LATEST_VIBRATO,
+    MOOD_WEIGHTS,
+    RELEASE_UNDER_S,
     SHORTEST_VIBRATO_S,
     SPREAD_ALONE,
     SPREAD_AT_REPEATS,
     SPREAD_IN_COMPANY,
     SPREAD_WITH_VELOCITY,
-    SURFACE_ATTRIBUTES,
     TOUCHING_S,
     TUNED_BETTER,
     TUNED_BY_PITCH,
     TUNED_S,
-    ExpressionConfig,
     ExpressionGenerator,
-    ExpressionNetwork,
-    Neighbour,
     _shares,
-    as_phrased,
-    context_features,
-    masked_log_likelihood,
-    out_of_runs,
 )
+from mididdsp.expression.network import (
+    BELOW_FLOOR,
+    COMPANY_REACH,
+    NO_FLOOR,
+    SURFACE_ATTRIBUTES,
+    ExpressionConfig,
+    ExpressionNetwork,
+    masked_log_likelihood,
+)
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import ATTRIBUTE_RANGES, ATTRIBUTES, NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part, PartPlan

@@ -8,18 +8,10 @@ import torch
 from torch import Tensor
 
 from mididdsp.expression.bends import KNOTS, bent
-from mididdsp.expression.generator import (
-    CONTEXT_FEATURES,
-    REACH,
-    SCALES,
-    TUNED_BY_PITCH,
-    ExpressionConfig,
-    ExpressionGenerator,
-    ExpressionNetwork,
-    Neighbour,
-    _residual,
-    context_features,
-)
+from mididdsp.expression.context import CONTEXT_FEATURES, REACH, Neighbour, context_features
+from mididdsp.expression.generator import TUNED_BY_PITCH, ExpressionGenerator, _residual
+from mididdsp.expression.network import ExpressionConfig, ExpressionNetwork
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.expression.vibrato_lines import LINED
 from mididdsp.notes.types import Note, Part

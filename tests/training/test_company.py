@@ -7,15 +7,8 @@ import pytest
 import torch
 
 from mididdsp.data.expression_set import Examples
-from mididdsp.expression.generator import (
-    COMPANY_ATTRIBUTES,
-    REACH,
-    SURFACE_PITCHES,
-    ExpressionConfig,
-    ExpressionNetwork,
-    Neighbour,
-    context_features,
-)
+from mididdsp.expression.context import REACH, Neighbour, context_features
+from mididdsp.expression.network import COMPANY_ATTRIBUTES, SURFACE_PITCHES, ExpressionConfig, ExpressionNetwork
 from mididdsp.expression.types import ATTRIBUTES
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.training.company import company

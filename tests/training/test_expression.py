@@ -15,19 +15,10 @@ from mididdsp.checkpoints import load_checkpoint
 from mididdsp.data.expression_set import Examples
 from mididdsp.data.notes_dataset import TrainingNote
 from mididdsp.expression.bends import bent
-from mididdsp.expression.generator import (
-    CONTEXT_FEATURES,
-    LONGEST_TOLD_S,
-    NO_FLOOR,
-    REACH,
-    SCALES,
-    VELOCITY_MARKS,
-    ExpressionConfig,
-    ExpressionGenerator,
-    ExpressionNetwork,
-    context_features,
-    masked_log_likelihood,
-)
+from mididdsp.expression.context import CONTEXT_FEATURES, LONGEST_TOLD_S, REACH, VELOCITY_MARKS, context_features
+from mididdsp.expression.generator import ExpressionGenerator
+from mididdsp.expression.network import NO_FLOOR, ExpressionConfig, ExpressionNetwork, masked_log_likelihood
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import ATTRIBUTES, NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Note, Part

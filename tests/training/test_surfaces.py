@@ -10,15 +10,9 @@ import pytest
 import torch
 
 from mididdsp.data.notes_dataset import TrainingNote
-from mididdsp.expression.generator import (
-    SCALES,
-    SURFACE_ATTRIBUTES,
-    SURFACE_PITCHES,
-    VELOCITY_MARKS,
-    ExpressionConfig,
-    ExpressionNetwork,
-    context_features,
-)
+from mididdsp.expression.context import VELOCITY_MARKS, context_features
+from mididdsp.expression.network import SURFACE_ATTRIBUTES, SURFACE_PITCHES, ExpressionConfig, ExpressionNetwork
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import NoteExpression
 from mididdsp.instruments import INSTRUMENTS
 from mididdsp.training.surfaces import RISE, read_surface, smooth_surfaces

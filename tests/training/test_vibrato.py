@@ -10,12 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from mididdsp.expression.generator import (
-    SCALES,
-    ExpressionConfig,
-    ExpressionGenerator,
-    ExpressionNetwork,
-)
+from mididdsp.expression.generator import ExpressionGenerator
+from mididdsp.expression.network import ExpressionConfig, ExpressionNetwork
+from mididdsp.expression.scales import SCALES
 from mididdsp.expression.types import NoteExpression
 from mididdsp.expression.vibrato_lines import LINED
 from mididdsp.instruments import INSTRUMENTS

@@ -9,7 +9,7 @@ from scipy.special import ndtr
 
 from mididdsp.data.expression_set import Examples
 from mididdsp.expression.bends import KNOTS
-from mididdsp.expression.generator import (
+from mididdsp.expression.context import (
     CONTEXT_FEATURES,
     REACH,
     VIBRATO_FEATURES,
