@@ -5,8 +5,8 @@
 The renders are those of ``bench.single_notes``, and each clip analysed and synthesised again. In 20 to 80 % of each
 note every partial is brought to 0 Hz along the smoothed f0, two periods at a time, and the power of the logarithm of
 its amplitude and of its phase in that band is taken; notes from 220 Hz on, whose partials lie far enough apart. Noise
-around a partial moves both alike. Printed by family: medians over clips of the median over partials 1-2, 3-5, 6-9 and
-10-14 within 40 dB of the strongest, in dB re 1 (nepers and radians squared).
+around a partial moves both alike. Printed by family: medians over clips of the median over partials 1-2, 3-5, 6-9,
+10-14 and 15-24 within 40 dB of the strongest, in dB re 1 (nepers and radians squared).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BAND_HZ = (30.0, 90.0)
 LOWEST_HZ = 220.0
 HEARD_DB = 40.0
 SHORTEST_S = 0.25
-GROUPS = ((1, 2), (3, 5), (6, 9), (10, 14))
+GROUPS = ((1, 2), (3, 5), (6, 9), (10, 14), (15, 24))
 PLAYERS = ("real", "resynthesis", "ours")
 
 _STEP = 64
@@ -81,7 +81,8 @@ def movement(audio: Array, midi: float, onset: float, duration: float) -> Array:
     moved = np.array([(band_power(np.log(np.abs(line) + 1e-12), RATE / _STEP),
                        band_power(np.unwrap(np.angle(line)), RATE / _STEP)) for line in lines])
     for index, (first, last) in enumerate(GROUPS):
-        heard = [number - 1 for number in range(first, last + 1) if level[number - 1] > level.max() - HEARD_DB]
+        heard = [number - 1 for number in range(first, last + 1)
+                 if level[number - 1] > level.max() - HEARD_DB and number * f0.max() < RATE / 2]
         if heard:
             found[index] = 10.0 * np.log10(np.median(moved[heard], axis=0))
     return found
