@@ -8,7 +8,8 @@ steps:
 2. **Life**: coloured noise, keyed by the note's id, gives partials, level and pitch the micro-variation that players
    have; its spectra are learned from what the mean leaves over. Above the twelfth, where a knot of the model stands for
    several partials, each of them moves by itself, keyed by the segment's id. ``temperature`` scales it; 0 is the mean.
-   A vibrato moves level, partials and noise with the pitch, by as much as is learned.
+   A vibrato moves level, partials and noise with the pitch, by as much as is learned; those of strings slide over the
+   resonances of the body.
 3. **Conformance**: level, fluctuation, brightness, attack noise, vibrato, tuning, onset and release are made what the
    expression asks for, by the definitions of ``mididdsp.expression.analysis``.
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +34,7 @@ from mididdsp.instruments import INSTRUMENTS
 from mididdsp.notes.types import Chain, Note, PartPlan
 from mididdsp.random import keyed_generator
 from mididdsp.synthesis import conformance, vibrato
+from mididdsp.synthesis.body import BODY_POINTS, OWN_SHIFT_CENTS, common_sway, sway
 from mididdsp.synthesis.frame_network import (
     FRAME_FEATURES,
     INSTRUMENT_IDS,
@@ -43,7 +45,7 @@ from mididdsp.synthesis.frame_network import (
     frame_features,
     note_features,
 )
-from mididdsp.synthesis.joints import Place, Window, bridged, joined_windows, places_of
+from mididdsp.synthesis.joints import Place, Window, bridged, joined_sway, joined_windows, places_of
 from mididdsp.synthesis.knots import KNOTS, SINGLE_KNOTS, knot_weights, partials_of_knots
 from mididdsp.synthesis.life import NOISE_FRAMES, draw, read
 from mididdsp.synthesis.timbre_tables import NOISE_TURN_S, TIMBRE_PITCHES, timbre_at
@@ -87,7 +89,7 @@ MOST_TREND = 2.0
 
 _TARGETS = ("level", "gain", "pitch")
 _BALANCE = ("brightness_line", "noise_shift_db", "scoop_cents", "timbre_db", "dying_db", "swell_brightness",
-            "vibrato_swell_db", "trend_cents")
+            "vibrato_swell_db", "trend_cents", "body_db")
 _LEVEL_STEP_DB = 6.0
 _TAUGHT_LEVELS_DB = -50.0, -8.0
 """Levels of the recorded notes, nearly all: asked for others under a level curve, the network says anything."""
@@ -183,6 +185,8 @@ class SynthesisGenerator:
             [instruments, 4, 2]. None: nothing.
         trend_cents: pitch rises or falls over a note: sd from its beginning to its end, of notes that stand alone and
             of those among others; [2, instruments]. None: it does not.
+        body_db: resonances that partials slide over with a vibrato, common ones and each note's own: ``body`` of
+            ``body.sway``; [instruments, 2, BODY_POINTS]. None: there are none.
         local: True: an edit changes the segments of the notes whose neighbourhood shows it, and nothing else.
     """
 
@@ -192,7 +196,7 @@ class SynthesisGenerator:
         self, network: FrameNetwork, life_rms: Array, noise_edges_hz: tuple[float, ...], *,
         brightness_line: Array | None = None, noise_shift_db: Array | None = None, scoop_cents: Array | None = None,
         timbre_db: Array | None = None, dying_db: Array | None = None, swell_brightness: Array | None = None,
-        vibrato_swell_db: Array | None = None, trend_cents: Array | None = None,
+        vibrato_swell_db: Array | None = None, trend_cents: Array | None = None, body_db: Array | None = None,
     ) -> None:
         self.network = network.eval()
         missing = LIFE_CHANNELS - np.shape(life_rms)[2]
@@ -214,6 +218,8 @@ class SynthesisGenerator:
         self.vibrato_swell_db = unswung if vibrato_swell_db is None else np.asarray(vibrato_swell_db, np.float32)
         flat = np.zeros((2, len(INSTRUMENTS)), np.float32)
         self.trend_cents = flat if trend_cents is None else np.asarray(trend_cents, np.float32)
+        even = np.zeros((len(INSTRUMENTS), 2, BODY_POINTS), np.float32)
+        self.body_db = even if body_db is None else np.asarray(body_db, np.float32)
 
     def changed(self, **arrays: Array | None) -> SynthesisGenerator:
         """The same network with other ``life_rms`` or others of what balances it."""
@@ -278,7 +284,7 @@ class SynthesisGenerator:
     ) -> Segment:
         """The segment of one chain; ``notes`` holds its neighbours in the voice, by id. See :meth:`segments`."""
         start, places = places_of(chain, expressions, notes or {})
-        windows = [self._window(instrument, place, start, seed, temperature, curves) for place in places]
+        windows = [self._window(instrument, place, start, seed, temperature, curves, a4_hz) for place in places]
         total = max(window.first + len(window.level) for window in windows)
         cents, level, knots, noise = joined_windows(places, windows, total)
         level, noise = bridged(level, noise, places, start, INSTRUMENTS[instrument].family)
@@ -291,6 +297,9 @@ class SynthesisGenerator:
             grown = np.clip((np.arange(total) / FRAME_RATE + start - places[0].onset) / GROWN_S, 0.0, 1.0)
             lines = (read(own, total, at) - softer[:, None]) * grown.astype(np.float32)
             partial_db[:, SINGLE_KNOTS:] += lines.T
+        swayed = joined_sway(places, windows, total, count)
+        if swayed is not None:
+            partial_db += swayed
         amplitude = np.exp((math.log(10.0) / 20.0) * (partial_db - partial_db.max(1, keepdims=True)))
         # level is the power of all partials: the amplitudes' sum of squares over 2
         rms = np.sqrt((amplitude**2).sum(1) / 2.0)
@@ -303,7 +312,8 @@ class SynthesisGenerator:
             noise_db=np.maximum(noise, -150.0).astype(np.float32))
 
     def _window(
-        self, instrument: str, place: Place, start: float, seed: int, temperature: float, curves: NoteCurves | None
+        self, instrument: str, place: Place, start: float, seed: int, temperature: float, curves: NoteCurves | None,
+        a4_hz: float,
     ) -> Window:
         expression, note = place.expression, place.planned.note
         span = _Span.of(place, start)
@@ -317,6 +327,13 @@ class SynthesisGenerator:
         moving = vibrato.swell(
             self.vibrato_swell_db[INSTRUMENT_IDS[instrument]], expression, span.since, swing, turned,
             temperature * keyed_generator(seed, note.id, "vibrato swell").standard_normal(2))
+        scaled = 1.0 if drawn["pitch"] is None else drawn["pitch"][0]
+        swayed = self._swayed(instrument, place, span, scaled * swing, scaled * turned, seed, temperature, a4_hz)
+        if swayed is not None:
+            still = np.zeros(len(span.clock))
+            rising = common_sway(swayed, knots[span.begin : span.end].mean(0))
+            moving = vibrato.Swell(level=rising, tilt=still, noise=still) if moving is None else replace(
+                moving, level=moving.level + rising)
         level, knots, noise = self._conformed(instrument, place, span, level, knots, noise, moving)
         begin, end = span.begin, span.end
         dying = temperature * float(self.dying_db[INSTRUMENT_IDS[instrument]])
@@ -348,7 +365,24 @@ class SynthesisGenerator:
         deviation = expression.tuning_cents + swing + _centred(wander, swing, begin, end, expression.vibrato_cents > 0)
         if drawn["pitch"] is not None:
             deviation = drawn["pitch"][0] * deviation + drawn["pitch"][1]
-        return Window(first=span.first, cents=100.0 * note.pitch + deviation, level=level, knots=knots, noise=noise)
+        return Window(first=span.first, cents=100.0 * note.pitch + deviation, level=level, knots=knots, noise=noise,
+                      swayed=swayed)
+
+    def _swayed(
+        self, instrument: str, place: Place, span: _Span, swing: Array, turned: Array, seed: int, temperature: float,
+        a4_hz: float,
+    ) -> Array | None:
+        """How far each partial is moved by the swing of the pitch, dB; [T, H]. None where none is."""
+        body = self.body_db[INSTRUMENT_IDS[instrument]]
+        if not body.any() or not swing.any():
+            return None
+        note, expression = place.planned.note, place.expression
+        f0 = midi_to_hz(note.pitch + expression.tuning_cents / 100.0, a4_hz)
+        partials = int(np.clip(22_000.0 / f0, 1, INSTRUMENTS[instrument].partials))
+        shift = OWN_SHIFT_CENTS * keyed_generator(seed, note.id, "body").uniform(-1.0, 1.0)
+        grown = np.clip((span.since - expression.attack_s) / vibrato.SWELL_AFTER_S, 0.0, 1.0)
+        return np.asarray(grown[:, None] * sway(body, float(f0), partials, swing, turned, shift_cents=shift,
+                                               own=temperature))
 
     def _told(
         self, instrument: str, place: Place, span: _Span, swing: Array, turned: Array

@@ -74,13 +74,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Window:
-    """One note's parameters in its own window, before the joints; frame 0 is ``first`` on the segment's clock."""
+    """One note's parameters in its own window, before the joints; frame 0 is ``first`` on the segment's clock.
+
+    ``swayed`` is added to its partials, dB [T, H]; None: nothing.
+    """
 
     first: int
     cents: Array
     level: Array
     knots: Array
     noise: Array
+    swayed: Array | None = None
 
 
 def places_of(
@@ -137,14 +141,7 @@ def joined_windows(places: list[Place], windows: list[Window], total: int) -> tu
     for place, window in zip(places, windows):
         span = slice(window.first, window.first + len(window.level))
         time = clock[span]
-        fade, glide = np.ones(len(time)), np.ones(len(time))
-        if place.planned.joined:
-            fade = fade * _ramp((time - place.onset) / max(place.glide_in, 0.02))
-            glide = glide * _ramp((time - place.onset) / place.glide_in)
-        if place.planned.leads:
-            fade = fade * _ramp((place.offset - time) / max(place.glide_out, 0.02))
-            glide = glide * _ramp((place.offset - time) / place.glide_out)
-        fade, glide = fade + 1e-12, glide + 1e-12
+        fade, glide = _fade(place, time, 0.02), _fade(place, time, 0.0)
         cents[span] += glide * window.cents
         pitch_sum[span] += glide
         weight_sum[span] += fade
@@ -152,6 +149,32 @@ def joined_windows(places: list[Place], windows: list[Window], total: int) -> tu
         knots[span] += fade[:, None] * window.knots
         noise[span] += fade[:, None] * window.noise
     return cents / pitch_sum, level / weight_sum, knots / weight_sum[:, None], noise / weight_sum[:, None]
+
+
+def joined_sway(places: list[Place], windows: list[Window], total: int, partials: int) -> Array | None:
+    """What is added to the partials of a segment, cross-faded as they are, dB; [total, partials], None: nothing."""
+    if all(window.swayed is None for window in windows):
+        return None
+    result, weight_sum = np.zeros((total, partials), np.float32), np.zeros(total, np.float32)
+    start = places[0].onset - PRE_FRAMES / FRAME_RATE
+    for place, window in zip(places, windows):
+        span = slice(window.first, window.first + len(window.level))
+        fade = _fade(place, start + np.arange(span.start, span.stop) / FRAME_RATE, 0.02)
+        weight_sum[span] += fade
+        if window.swayed is not None:
+            there = min(partials, window.swayed.shape[1])
+            result[span, :there] += fade[:, None] * window.swayed[:, :there]
+    return result / weight_sum[:, None]
+
+
+def _fade(place: Place, time: Array, least_s: float) -> Array:
+    """How much a note's window counts at its joints, 0 to 1; they last as long as its glides, at least so long."""
+    fade = np.ones(len(time))
+    if place.planned.joined:
+        fade = fade * _ramp((time - place.onset) / max(place.glide_in, least_s))
+    if place.planned.leads:
+        fade = fade * _ramp((place.offset - time) / max(place.glide_out, least_s))
+    return fade + 1e-12
 
 
 def bridged(

@@ -163,7 +163,8 @@ def learn(folder: Path, name: str, work: Path, out: Path, settings: LearnSetting
     generator = SynthesisGenerator(network, life, NOISE_EDGES_HZ)
     swells = swell_brightness(prepared["train"]) if started is None else started.swell_brightness
     generator = generator.changed(scoop_cents=estimate_scoop(network, prepared["train"]), swell_brightness=swells,
-                                  brightness_line=brightness_line(generator, prepared["train"]))
+                                  brightness_line=brightness_line(generator, prepared["train"]),
+                                  body_db=_body(started, life, instrument))
     manner = _manner(notes["train"], instrument)
     tensors, model = generator.to_checkpoint()
     save_checkpoint(out, tensors, {
@@ -256,6 +257,16 @@ def _life(
         estimated = slice(0, 2 + len(KNOTS))  # of the noise no estimate is made: it keeps what it had
         life[:, INSTRUMENT_IDS[instrument], estimated] = own[:, estimated]
     return life
+
+
+def _body(started: SynthesisGenerator | None, life: np.ndarray, instrument: str) -> np.ndarray | None:
+    """Resonances as before; an instrument whose life was measured anew has what a vibrato does to partials in that."""
+    if started is None:
+        return None
+    body, number = started.body_db.copy(), INSTRUMENT_IDS[instrument]
+    if not np.array_equal(life[:, number], started.life_rms[:, number]):
+        body[number] = 0.0
+    return body
 
 
 def _manner(notes: Sequence[TrainingNote], instrument: str) -> Adjustment | None:

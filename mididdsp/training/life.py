@@ -251,14 +251,9 @@ def calibrate_life(
     chosen: dict[tuple[int, bool], list[tuple[TrainingNote, Array]]] = {}
     for note in notes:
         facts, vibrates = note.facts, note.expression.vibrato_cents > 0
-        first, last = facts["onset"] + _SKIPPED_START, facts["offset"] - _SKIPPED_END
-        if last - first < _SHORTEST or facts["late_attack"]:
+        moved = recorded_movement(note)
+        if moved is None:
             continue
-        span = slice(first, min(last, first + round(_MOST_S * FRAME_RATE)))
-        partials = note.frames["knots_db"][span, :_PARTIALS].astype(np.float64)
-        partials[:, ~note.frames["known"][span, :_PARTIALS].all(0)] = np.nan
-        moved = _movement(note.frames["f0_cents"][span].astype(np.float64), partials,
-                          note.frames["noise_db"][span].astype(np.float64))
         if not vibrates and moved[0, VIBRATO_BAND] > STILL_CENTS**2:
             continue
         chosen.setdefault((INSTRUMENT_IDS[facts["instrument"]], vibrates), []).append((note, moved))
@@ -270,7 +265,7 @@ def calibrate_life(
     scale = np.ones((2, len(INSTRUMENTS), _KINDS, MODULATION_BANDS))
     for _ in range(rounds):
         current = generator.changed(life_rms=_scaled(life, scale))
-        made = {key: [_movement(*_generated(current, note)) for note, _ in group] for key, group in chosen.items()}
+        made = {key: [generated_movement(current, note) for note, _ in group] for key, group in chosen.items()}
         for (instrument, vibrates), group in chosen.items():
             family = list(INSTRUMENTS.values())[instrument].family
             near = [key for key in chosen if key[1] == vibrates
@@ -375,6 +370,23 @@ def _scaled(life: Array, scale: Array) -> Array:
     for band in range(SLOW):
         scaled[:, :, 2 + len(KNOTS) :, band] = scaled[:, :, 2 + len(KNOTS) :, SLOW] * np.sqrt(width[band] / width[SLOW])
     return scaled.astype(np.float32)
+
+
+def recorded_movement(note: TrainingNote) -> Array | None:
+    """Power of modulation of a recorded note, see ``_movement``; None where it is short or its beginning is lost."""
+    facts, frames = note.facts, note.frames
+    first, last = facts["onset"] + _SKIPPED_START, facts["offset"] - _SKIPPED_END
+    if last - first < _SHORTEST or facts["late_attack"]:
+        return None
+    span = slice(first, min(last, first + round(_MOST_S * FRAME_RATE)))
+    partials = frames["knots_db"][span, :_PARTIALS].astype(np.float64)
+    partials[:, ~frames["known"][span, :_PARTIALS].all(0)] = np.nan
+    return _movement(frames["f0_cents"][span].astype(np.float64), partials, frames["noise_db"][span].astype(np.float64))
+
+
+def generated_movement(generator: SynthesisGenerator, note: TrainingNote) -> Array:
+    """The same of the note as generated with its measured expression, sounded and analysed as recordings are."""
+    return _movement(*_generated(generator, note))
 
 
 def _movement(cents: Array, partials_db: Array, noise_db: Array) -> Array:

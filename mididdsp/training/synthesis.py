@@ -22,6 +22,7 @@ from mididdsp.synthesis.frame_network import INSTRUMENT_IDS, OUTPUT_SCALE, Frame
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
 from mididdsp.training.balance import noise_shift, swell_brightness
+from mididdsp.training.body import with_body
 from mididdsp.training.colours import filled_in, taught_semitones
 from mididdsp.training.life import (
     calibrate_life,
@@ -106,6 +107,10 @@ def run(config: Mapping[str, Any]) -> Path:
             generator = generator.changed(vibrato_swell_db=started.vibrato_swell_db)  # its life is less by that
         else:
             generator = with_swell(generator, notes["train"])
+        if config["keep_life"] and started.body_db.any():
+            generator = generator.changed(body_db=started.body_db)
+        else:
+            generator = with_body(generator, notes["train"])
         generator = calibrate_life(generator, [note for note in notes["train"] if _alone(note)],
                                    with_partials=not config["keep_life"])
         single = [note for note in prepared["train"] if _alone(note.note)]

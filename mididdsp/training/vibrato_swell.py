@@ -5,8 +5,8 @@ period later. The network follows the swing by half of that, as all that it lear
 most winds vibrate, and of some none; what published measurements of players say of those counts as much as eight notes
 would.
 
-Strings are left alone: a partial of theirs swings as its own resonances have it, one louder and another softer, and
-that is in the life of notes with vibrato.
+Strings are left alone: a partial of theirs swings as its own resonances have it, one louder and another softer
+(``training.body``).
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from mididdsp.note_lines import find_vibrato
 from mididdsp.notes.types import Note, Part, PartPlan
 from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import CONTENT_HZ, NOISE_EDGES_HZ
+from mididdsp.synthesis.body import BODY_CENTS, BODY_LOW_HZ, BODY_POINTS
 from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE, FrameNetwork, SynthesisConfig, frame_features
 from mididdsp.synthesis.generator import NoteCurves, SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS, SINGLE_KNOTS, partials_of_knots, partials_to_knots
@@ -359,7 +360,7 @@ def test_checkpoints_round_trip(tmp_path: Path) -> None:
     assert all(same(a, b) for a, b in zip(play(made, slur()), play(again, slur())))
 
 
-@pytest.mark.parametrize("name", ["vibrato_swell_db", "trend_cents"])
+@pytest.mark.parametrize("name", ["vibrato_swell_db", "trend_cents", "body_db"])
 def test_checkpoints_of_before_know_none(name: str) -> None:
     tensors, model = generator("random").to_checkpoint()
     del tensors[name]
@@ -410,6 +411,83 @@ def test_a_level_that_should_be_still_hardly_moves_with_a_vibrato() -> None:
 def test_without_a_vibrato_swells_change_nothing() -> None:
     made = generator("random")
     assert all(same(a, b) for a, b in zip(play(made, slur()), play(swelling(made, 1.0, 1.0, 1.0), slur())))
+
+
+def resonating(made: SynthesisGenerator, own_db: float = 0.0) -> SynthesisGenerator:
+    """A resonance every 200 cents, 100 cents apart from the next dip: partials of D4 rise over the one, the octave
+    and its octaves, and fall over others; and waves of each note's own."""
+    body = np.zeros((len(INSTRUMENTS), 2, BODY_POINTS))
+    d4_cents = 1200.0 * np.log2(midi_to_hz(62.0) / BODY_LOW_HZ)
+    body[:, 0] = 2.0 * np.sin(2 * np.pi * (BODY_CENTS - d4_cents) / 200.0)
+    body[:, 1] = own_db * np.sin(2 * np.pi * BODY_CENTS / 130.0)
+    return made.changed(body_db=body)
+
+
+def slopes_db(segment: Segment, plain: Segment, partials: int = 8) -> Array:
+    """dB for 10 cents that each partial has more than without resonances; [partials]."""
+    held = slice(100, 480)
+    cents = 1200.0 * np.log2(segment.f0_hz[held].astype(np.float64) / midi_to_hz(62.0))
+    moved = [segment.amplitude_db[held, None] + 20.0 * np.log10(segment.harmonics[held, :partials].astype(np.float64))
+             - plain.amplitude_db[held, None] - 20.0 * np.log10(plain.harmonics[held, :partials].astype(np.float64))]
+    return np.asarray(10.0 * np.polyfit(cents, moved[0], 1)[0])
+
+
+def test_partials_slide_over_resonances() -> None:
+    """Each by the slope that the body has at its frequency, and the level with them as far as there is room."""
+    of, wide = plan(note(duration=2.0)), replace(VIBRATING, vibrato_cents=12.0, fluctuation_db=3.0)
+    plain, = play(generator(life=0.0), of, {"a": wide}, temperature=0.0)
+    moved, = play(resonating(generator(life=0.0)), of, {"a": wide}, temperature=0.0)
+    np.testing.assert_array_equal(plain.f0_hz, moved.f0_hz)
+    number = np.arange(1, 9)
+    wanted = 10.0 * 2.0 * 2 * np.pi / 200.0 * np.cos(2 * np.pi * 1200.0 * np.log2(number) / 200.0)
+    np.testing.assert_allclose(slopes_db(moved, plain), wanted, atol=0.12)
+    assert measured(moved, 1.0, 3.0, 62.0).level_db == pytest.approx(-26.0, abs=0.1)
+    assert measured(moved, 1.0, 3.0, 62.0).fluctuation_db == pytest.approx(3.0, rel=0.15)
+
+
+def test_a_wider_vibrato_slides_further() -> None:
+    of, made = plan(note(duration=2.0)), generator(life=0.0)
+    spreads = []
+    for cents in (6.0, 12.0):
+        asked = {"a": replace(VIBRATING, vibrato_cents=cents, fluctuation_db=3.0)}
+        plain, = play(made, of, asked, temperature=0.0)
+        moved, = play(resonating(made), of, asked, temperature=0.0)
+        spreads.append(np.std(np.log(moved.harmonics[150:450, 3] / moved.harmonics[150:450, 2])
+                              - np.log(plain.harmonics[150:450, 3] / plain.harmonics[150:450, 2])))
+    assert spreads[1] == pytest.approx(2.0 * spreads[0], rel=0.1)
+
+
+def test_what_resonates_is_each_notes_own_and_comes_again_with_the_seed() -> None:
+    of, made = plan(note("a", duration=2.0), note("b", 3.5, 2.0)), generator(life=0.0)
+    asked = {name: replace(VIBRATING, fluctuation_db=3.0) for name in "ab"}
+    plain = play(made, of, asked)
+    moved, again = play(resonating(made, 2.0), of, asked), play(resonating(made, 2.0), of, asked)
+    assert all(same(one, other) for one, other in zip(moved, again))
+    slopes = [slopes_db(one, other) for one, other in zip(moved, plain)]
+    assert np.abs(slopes[0] - slopes[1]).max() > 0.1
+
+
+def test_a_level_that_should_be_still_is_still_over_resonances() -> None:
+    asked = {"a": replace(VIBRATING, fluctuation_db=0.1)}
+    segment, = play(resonating(generator(life=0.0)), plan(note(duration=2.0)), asked, temperature=0.0)
+    assert measured(segment, 1.0, 3.0, 62.0).fluctuation_db == pytest.approx(0.1, abs=0.1)
+
+
+def test_without_a_vibrato_resonances_change_nothing() -> None:
+    made = generator("random")
+    assert all(same(a, b) for a, b in zip(play(made, slur()), play(resonating(made, 2.0), slur())))
+
+
+def test_joined_notes_slide_each_over_its_own() -> None:
+    """A note that vibrates moves nothing of those beside it but at the joint."""
+    made, of = generator(life=0.0), slur()
+    asked = {one.id: joined_to(replace(VIBRATING, fluctuation_db=2.0) if one.id == "b" else EXPRESSION, of, one.id)
+             for one in of.part.notes}
+    plain, moved = (play(player, of, asked, temperature=0.0)[1] for player in (made, resonating(made)))
+    off = np.abs(moved.harmonics - plain.harmonics).max(1)
+    time = moved.start_s + np.arange(moved.frames) / FRAME_RATE
+    assert off[(time > 1.6) & (time < 1.95)].max() > 1e-3
+    assert off[(time < 1.4) | (time > 2.1)].max() == pytest.approx(0.0, abs=1e-6)
 
 
 def drawn(wanted: str, added: Callable[[np.ndarray], np.ndarray]) -> NoteCurves:
