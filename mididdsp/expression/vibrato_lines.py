@@ -9,7 +9,7 @@ together with the other attributes remains the network's.
 
 This tells how players play, as it is measured. What is *asked for* in a note among others is then shifted: how often a
 vibrato is played, and these means, so that what is found in the sound is what is found in that of players
-(``mididdsp.training.vibrato``).
+(``mididdsp.training.vibrato``); and how often in lone notes of strings (``mididdsp.training.lone_vibrato``).
 
 Conventions: attributes on the scale of ``mididdsp.expression.scales.SCALES``.
 """
@@ -48,6 +48,7 @@ class VibratoLines(nn.Module):
         bends: of deviations in widths, see ``mididdsp.expression.bends``; [2, instruments, LINED, KNOTS].
         shifts: of what is asked for in notes among others: of the logit of having a vibrato, of each mean;
             [instruments, 1 + LINED].
+        lone: of what is asked for in notes that stand alone, of the logit of having a vibrato; [instruments].
         stretches: by how much more than measured their deviations from the mean are drawn, as a share; [instruments,
             LINED].
     """
@@ -59,12 +60,14 @@ class VibratoLines(nn.Module):
         self.register_buffer("slopes", torch.zeros(2, len(INSTRUMENTS), len(LINED), plain))
         self.register_buffer("bends", torch.zeros(2, len(INSTRUMENTS), len(LINED), len(KNOTS)))
         self.register_buffer("shifts", torch.zeros(len(INSTRUMENTS), 1 + len(LINED)))
+        self.register_buffer("lone", torch.zeros(len(INSTRUMENTS)))
         self.register_buffer("stretches", torch.zeros(len(INSTRUMENTS), len(LINED)))
         self.weights: Tensor
         self.widths: Tensor
         self.slopes: Tensor
         self.bends: Tensor
         self.shifts: Tensor
+        self.lone: Tensor
         self.stretches: Tensor
 
     def forward(
@@ -102,7 +105,7 @@ class VibratoLines(nn.Module):
         columns = _columns(mean)
         rows = torch.ones_like(mean).index_add(1, columns, self.stretches[instrument] * company)
         return (mean.index_add(1, columns, shift[:, CHANCE + 1 :]), factor * rows.unsqueeze(-1),
-                logit + shift[:, CHANCE])
+                logit + torch.where(among, self.shifts[instrument, CHANCE], self.lone[instrument]))
 
     def played(self, instrument: Tensor, among: Tensor, mean: Tensor, factor: Tensor, drawn: Tensor) -> Tensor:
         """Values on the model's scale of those drawn from the joint Gaussian; [N, A]."""

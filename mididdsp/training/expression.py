@@ -51,6 +51,7 @@ from mididdsp.random import keyed_generator
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.training.colours import filled_in, levelled, takes_of, taught_semitones
 from mididdsp.training.company import company
+from mididdsp.training.lone_vibrato import lone_shifts
 from mididdsp.training.loop import CURVE_FILE, LoopResult, TrainingError, train
 from mididdsp.training.recipes import device, fixed_part, loop_settings, save_config
 from mididdsp.training.surfaces import RISE, smooth_surfaces
@@ -172,6 +173,7 @@ def run(config: Mapping[str, Any]) -> Path:
         network.levelled.zero_()
     network.lines.shifts.zero_()
     network.lines.stretches.zero_()
+    network.lines.lone.zero_()
     network.tails.copy_(heavy_tails())
     if not config["made_up"]:
         dataset = Path(config["data"])
@@ -219,9 +221,10 @@ def run(config: Mapping[str, Any]) -> Path:
         network.rungs.copy_(level_rungs(network, single, spans))
         if config["calibration_lines"]:
             sound = load_checkpoint(Path(config["sound"] or shipped("synthesis")), level="synthesis")
-            asked = calibrate_vibrato(
-                ExpressionGenerator(network), SynthesisGenerator.from_checkpoint(sound.tensors, sound.card), targets,
-                lines=config["calibration_lines"])
+            synthesis = SynthesisGenerator.from_checkpoint(sound.tensors, sound.card)
+            taught = ExpressionGenerator(network)
+            asked = calibrate_vibrato(taught, synthesis, targets, lines=config["calibration_lines"])
+            network.lines.lone.copy_(lone_shifts(taught, synthesis, single))
             network.lines.shifts.copy_(asked["shifts"])
             network.lines.stretches.copy_(asked["stretches"])
     tensors, model = ExpressionGenerator(network.cpu()).to_checkpoint()

@@ -398,8 +398,13 @@ def _movement(cents: Array, partials_db: Array, noise_db: Array) -> Array:
         powers = band_rms(_without_swell(partials_db[:, heard])) ** 2
         borders = np.concatenate([[0], (NOISE_LIFE_BANDS[1:] + NOISE_LIFE_BANDS[:-1] + 1) // 2])
         noise = 10.0 * np.log10(np.add.reduceat(10.0 ** (noise_db / 10.0), borders, axis=1))
-        return np.concatenate([band_rms(_without_swell(cents[:, None])) ** 2, np.nanmedian(powers, axis=0)[None],
+        return np.concatenate([pitch_movement(cents)[None], np.nanmedian(powers, axis=0)[None],
                                band_rms(_without_swell(noise)) ** 2])
+
+
+def pitch_movement(cents: Array) -> Array:
+    """Power of modulation of a pitch [T] less the parabola that fits it best, cents squared; [MODULATION_BANDS]."""
+    return np.asarray(band_rms(_without_swell(cents[:, None]))[0] ** 2)
 
 
 def _without_swell(series: Array) -> Array:
