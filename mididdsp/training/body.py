@@ -28,6 +28,7 @@ from mididdsp.synthesis.life import MODULATION_EDGES_HZ, band_rms
 from mididdsp.synthesis.types import Segment
 from mididdsp.training.evenly import evenly
 from mididdsp.training.life import VIBRATO_BAND, generated_alone, generated_movement, recorded_movement
+from mididdsp.training.swings import inside, period_of, swing_of
 from mididdsp.units import FRAME_RATE, midi_to_hz
 
 Array = NDArray[np.floating[Any]]
@@ -56,7 +57,6 @@ _LEAST_CENTS = 3.0  # rms; of less swing a slope is all noise
 _MOST_SLOPE_DB = 6.0
 _ALIKE_FRAMES = 12.0  # frames nearer to one another than this tell about the same
 _LEAST_VARIANCE = 0.05
-_AFTER, _BEFORE = 20, 15  # frames from the onset, before the offset
 _MOST_OFF_CENTS = 100.0
 _CYCLE = 12
 _LONG_FRAMES = 150
@@ -196,43 +196,32 @@ def _square_root(matrix: Array) -> Array:
 def recorded_slopes(note: TrainingNote) -> Slopes | None:
     """What the partials of a recorded note do; None without a vibrato of three periods."""
     facts, frames = note.facts, note.frames
-    first, last = _inside(note, facts["onset"], facts["offset"])
-    if not note.expression.vibrato_cents or not note.expression.vibrato_rate_hz:
+    span = inside(note, facts["onset"], facts["offset"])
+    if not note.expression.vibrato_cents or not note.expression.vibrato_rate_hz or span.stop <= span.start:
         return None
-    span = slice(first, last)
     knots = frames["knots_db"][span, :SINGLE_KNOTS].astype(np.float64)
-    known = frames["known"][span, :SINGLE_KNOTS].mean(0) > 0.95 if last > first else np.zeros(SINGLE_KNOTS, bool)
+    known = frames["known"][span, :SINGLE_KNOTS].mean(0) > 0.95
     return _slopes(frames["f0_cents"][span].astype(np.float64), knots, known, note)
 
 
 def generated_slopes(segment: Segment, note: TrainingNote) -> Slopes | None:
     """The same of a note generated alone, its onset at 1 s."""
     onset = round((1.0 - segment.start_s) * FRAME_RATE)
-    span = slice(*_inside(note, onset, onset + note.facts["offset"] - note.facts["onset"]))
+    span = inside(note, onset, onset + note.facts["offset"] - note.facts["onset"])
     share = segment.harmonics[span, :SINGLE_KNOTS].astype(np.float64)
     partials = segment.amplitude_db[span, None].astype(np.float64) + 20.0 * np.log10(share + 1e-9)
     cents = 1200.0 * np.log2(segment.f0_hz[span].astype(np.float64) / midi_to_hz(note.facts["pitch"]))
     return _slopes(cents, partials, np.ones(partials.shape[1], bool), note)
 
 
-def _inside(note: TrainingNote, onset: int, offset: int) -> tuple[int, int]:
-    return onset + max(_AFTER, round(note.expression.attack_s * FRAME_RATE)), offset - _BEFORE
-
-
-def _swing_of(cents: Array, rate_hz: float) -> tuple[Array, Array]:
-    """What of a pitch is its vibrato, and the same a quarter period later, cents."""
-    swing = smoothed(cents - smoothed(cents, round(FRAME_RATE / rate_hz) | 1), 5)
-    return swing, np.asarray(-np.gradient(swing) * FRAME_RATE / (2 * np.pi * rate_hz))
-
-
 def _slopes(cents: Array, knots: Array, known: NDArray[np.bool_], note: TrainingNote) -> Slopes | None:
     rate_hz = note.expression.vibrato_rate_hz or 1.0
-    period = round(FRAME_RATE / rate_hz) | 1
+    period = period_of(rate_hz)
     if len(cents) < 3 * period:
         return None
     mean = knots.mean(0)
     heard = np.flatnonzero(known & (mean > mean[known].max(initial=-200.0) - _HEARD_DB))
-    swing, turned = _swing_of(cents, rate_hz)
+    swing, turned = swing_of(cents, rate_hz)
     whole = slice(period // 2, -(period // 2))
     basis = np.stack([swing[whole], turned[whole]], axis=1)
     power = float((basis[:, 0] ** 2).mean())
@@ -283,12 +272,12 @@ def unswung_share(notes: Sequence[TrainingNote]) -> Array:
 def _unswung(note: TrainingNote) -> tuple[Array, Array] | None:
     """(power of movement, of that besides the vibrato) in two bands, dB^2 [1 + SINGLE_KNOTS, 2]; NaN: not heard."""
     facts, frames, rate_hz = note.facts, note.frames, note.expression.vibrato_rate_hz
-    span = slice(*_inside(note, facts["onset"], facts["offset"]))
+    span = inside(note, facts["onset"], facts["offset"])
     count = span.stop - span.start
     if not rate_hz or count < _LONG_FRAMES:
         return None
-    period = round(FRAME_RATE / rate_hz) | 1
-    swing, turned = _swing_of(frames["f0_cents"][span].astype(np.float64), rate_hz)
+    period = period_of(rate_hz)
+    swing, turned = swing_of(frames["f0_cents"][span].astype(np.float64), rate_hz)
     knots = frames["knots_db"][span, :SINGLE_KNOTS].astype(np.float64)
     mean = knots.mean(0)
     known = frames["known"][span, :SINGLE_KNOTS].mean(0) > 0.95

@@ -23,7 +23,7 @@ from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.training.evenly import evenly
 from mididdsp.training.life import STILL_CENTS, VIBRATO_BAND, pitch_movement, recorded_movement
-from mididdsp.training.vibrato import SURE, chance_shift, contours
+from mididdsp.training.vibrato import SURE, chance_shift, contours, logits_of
 
 NOTES, FEWEST = 80, 20
 """So many notes of an instrument at most; with fewer its chances stay as they were learned."""
@@ -47,8 +47,8 @@ def lone_shifts(
     for row, (name, instrument) in enumerate(INSTRUMENTS.items()):
         if instrument.family != "strings":
             continue
-        told = [(note, moved) for note, moved in (
-            (note, recorded_swing(note)) for note in notes if note.facts["instrument"] == name) if moved is not None]
+        both = [(note, recorded_swing(note)) for note in notes if note.facts["instrument"] == name]
+        told = [(note, moved) for note, moved in both if moved is not None]
         if len(told) < FEWEST:
             continue
         told = evenly(told, NOTES)
@@ -56,9 +56,7 @@ def lone_shifts(
         share = float(np.mean([moved > STILL_CENTS for _, moved in told]))
         hits, alarms = (float(np.mean(_swings(expression, synthesis, plans, row, sure) > STILL_CENTS))
                         for sure in (SURE, -SURE))
-        plain = _with(expression, row, 0.0)
-        chances = np.array([next(iter(plain.chances(plan).values())) for plan in plans])
-        shift = chance_shift(np.log(chances / (1.0 - chances)), share, hits, alarms)
+        shift = chance_shift(logits_of(_with(expression, row, 0.0), plans), share, hits, alarms)
         result[row] = float(np.clip(shift, -MOST_SHIFT, MOST_SHIFT))
     return result
 

@@ -259,7 +259,7 @@ def calibrate_vibrato(
         hits = found_in(plain, synthesis, plans, shift, stretch).share
         if None in wanted:
             share = min(share, AS_GOOD_AS_NONE)
-        shift[CHANCE] = chance_shift(_logits(plain, plans), share, hits, still.share)
+        shift[CHANCE] = chance_shift(logits_of(plain, plans), share, hits, still.share)
         shifts[row] = shift
     return {"shifts": torch.from_numpy(shifts).float(), "stretches": torch.from_numpy(stretches).float()}
 
@@ -280,7 +280,7 @@ def chance_shift(logits: Array, share: float, hits: float, alarms: float) -> flo
     return (low + high) / 2.0
 
 
-def _logits(expression: ExpressionGenerator, plans: Sequence[PartPlan]) -> Array:
+def logits_of(expression: ExpressionGenerator, plans: Sequence[PartPlan]) -> Array:
     """Of having a vibrato, for every note, unshifted."""
     chances = np.array([chance for plan in plans for chance in expression.chances(plan).values()])
     return np.asarray(np.log(chances / (1.0 - chances)))

@@ -30,6 +30,7 @@ from mididdsp.synthesis.types import Segment
 from mididdsp.synthesis.vibrato import SWELL_CENTS
 from mididdsp.training.evenly import evenly
 from mididdsp.training.life import VIBRATO_BAND, generated_alone
+from mididdsp.training.swings import inside, period_of, swing_of
 from mididdsp.units import FRAME_RATE
 
 Array = NDArray[np.floating[Any]]
@@ -64,7 +65,6 @@ LEAST_LIFE = 0.5
 
 _HEARD_DB = 40.0
 _MOST_PARTIALS = 16
-_AFTER, _BEFORE = 20, 15  # frames from the onset, before the offset
 _MADE_UP_RATE_HZ, _MADE_UP_DELAY_S = 5.5, 0.1
 
 
@@ -129,8 +129,7 @@ def swell_lacking(recorded: Array, ours: Array, published: tuple[float, float, f
 def recorded_swell(note: TrainingNote) -> Array:
     """dB for ``SWELL_CENTS`` of level, tilt and noise, with the swing and a quarter period later; [3, 2]."""
     facts, frames, rate = note.facts, note.frames, note.expression.vibrato_rate_hz
-    first, last = _inside(note, facts["onset"], facts["offset"])
-    span = slice(first, last)
+    span = inside(note, facts["onset"], facts["offset"])
     knots = frames["knots_db"][span].astype(np.float64)
     knots[:, frames["known"][span].mean(0) < 0.9] = np.nan
     noise = (10.0 ** (frames["noise_db"][span].astype(np.float64) / 10.0)).sum(1)
@@ -142,8 +141,7 @@ def generated_swell(segment: Segment, note: TrainingNote) -> Array:
     """The same of a note generated alone, its onset at 1 s."""
     facts = note.facts
     onset = round((1.0 - segment.start_s) * FRAME_RATE)
-    first, last = _inside(note, onset, onset + facts["offset"] - facts["onset"])
-    span = slice(first, last)
+    span = inside(note, onset, onset + facts["offset"] - facts["onset"])
     amplitude = segment.harmonics[span].astype(np.float64)
     sum_db = segment.amplitude_db[span].astype(np.float64)
     numbers = KNOTS[amplitude.shape[1] >= KNOTS].astype(int)
@@ -155,18 +153,13 @@ def generated_swell(segment: Segment, note: TrainingNote) -> Array:
                      note.expression.vibrato_rate_hz or _MADE_UP_RATE_HZ)
 
 
-def _inside(note: TrainingNote, onset: int, offset: int) -> tuple[int, int]:
-    return onset + max(_AFTER, round(note.expression.attack_s * FRAME_RATE)), offset - _BEFORE
-
-
 def _swell_of(cents: Array, level: Array, knots: Array, noise: Array, rate_hz: float) -> Array:
     """dB for ``SWELL_CENTS``; NaN where there are not two whole periods; [3, 2]."""
-    period = round(FRAME_RATE / rate_hz) | 1
+    period = period_of(rate_hz)
     result = np.full((3, 2), np.nan)
     if len(cents) < 3 * period:
         return result
-    swing = smoothed(cents - smoothed(cents, period), 5)
-    turned = -np.gradient(swing) * FRAME_RATE / (2 * np.pi * rate_hz)
+    swing, turned = swing_of(cents, rate_hz)
     whole = slice(period // 2, -(period // 2))
     basis = np.stack([swing[whole], turned[whole]], axis=1)
     fit = SWELL_CENTS * np.linalg.pinv(basis)

@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
+from untrained import synthesis
 
 from mididdsp.data.notes_dataset import TrainingNote
-from mididdsp.instruments import INSTRUMENTS
-from mididdsp.synthesis.analysis import NOISE_EDGES_HZ
 from mididdsp.synthesis.body import BODY_CENTS, BODY_LOW_HZ
-from mididdsp.synthesis.frame_network import INSTRUMENT_IDS, FrameNetwork, SynthesisConfig
+from mididdsp.synthesis.frame_network import INSTRUMENT_IDS
 from mididdsp.synthesis.generator import SynthesisGenerator
 from mididdsp.synthesis.knots import KNOTS
-from mididdsp.synthesis.life import MODULATION_BANDS
 from mididdsp.training.body import drawn_body, generated_slopes, recorded_slopes, unswung_share, with_body
 from mididdsp.training.life import VIBRATO_BAND, generated_alone
 from mididdsp.training.synthesis import made_up_notes
@@ -57,14 +54,7 @@ def wanted_slope(cents: Array, extent: float = 12.0) -> Array:
 
 
 def generator(life: float = 0.0) -> SynthesisGenerator:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = FrameNetwork(SynthesisConfig(width=8, blocks=1, note_width=8, embedding=2, colour=2, dropout=0.0))
-    with torch.no_grad():
-        network.exit.bias[2 : 2 + len(KNOTS)] -= 0.02 * torch.arange(len(KNOTS))
-        network.exit.bias[2 + len(KNOTS) :] -= 4.0
-    rms = np.full((2, len(INSTRUMENTS), 2 + len(KNOTS), MODULATION_BANDS), life, np.float32)
-    return SynthesisGenerator(network, rms, NOISE_EDGES_HZ)
+    return synthesis(fall=0.02, life=life)
 
 
 PITCHES = np.arange(56.0, 80.0)
