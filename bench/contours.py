@@ -21,6 +21,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -100,30 +101,37 @@ def f0_inside(audio: Array, notes: Sequence[NoteTuple], joined: Sequence[bool]) 
     return moves, starts
 
 
-def measured(setup: Setup, clip: clips.Clip) -> dict[str, Any] | None:
-    """All figures of one phrase; None where no notes are heard in it."""
+def measured(setup: Setup, clip: clips.Clip, *, draws: int) -> list[dict[str, Any]]:
+    """All figures of one phrase, a dictionary a draw; none where no notes are heard in it."""
     phrase: Phrase | None = read_phrase(setup, clip)
     if phrase is None:
-        return None
+        return []
+    players = [replace(setup, seed=setup.seed + number).chain for number in range(draws)]
     lists = {"held": phrase.held(), "ringing": phrase.ringing()}
-    found: dict[str, Any] = {"file": clip.file, "family": clip.family, "instrument": clip.instrument}
-    for kind, notes in lists.items():
-        sampler = sampled([fluid.Request(instrument=clip.instrument, notes=tuple(notes))])[0]
-        ours = setup.chain.play(clip.instrument, notes, RATE)
-        rendered = {"ours": ours, "fluidsynth": sampler, "hump": ladder.humps(notes)}
+    joined = [note.joined for note in phrase.notes]
+    shared: dict[str, Any] = {"file": clip.file, "family": clip.family, "instrument": clip.instrument}
+    found: list[dict[str, Any]] = [{"seed": setup.seed + number} for number in range(draws)]
+
+    def tell(item: dict[str, Any], kind: str, player: str, audio: Array | None) -> None:
+        if audio is None:
+            return
+        notes = lists[kind]
         spans = [(onset, onset + duration) for onset, duration, _, _ in notes]
-        for player, audio in rendered.items():
-            if audio is None:
-                continue
-            found[f"{kind} {player}"] = measures.contour_correlation(phrase.audio, audio, RATE, spans)
-            if kind == "held":
-                found[f"inside {player}"] = inside_r(phrase.audio, audio, notes)
-                found[f"sustain {player}"] = measures.sustain_distance(phrase.audio, audio, RATE)
+        item[f"{kind} {player}"] = measures.contour_correlation(phrase.audio, audio, RATE, spans)
         if kind == "held":
-            joined = [note.joined for note in phrase.notes]
-            for player, audio in (("real", phrase.audio), ("ours", ours)):
-                found[f"f0 {player}"], found[f"onset f0 {player}"] = f0_inside(audio, notes, joined)
-    return found
+            item[f"inside {player}"] = inside_r(phrase.audio, audio, notes)
+            item[f"sustain {player}"] = measures.sustain_distance(phrase.audio, audio, RATE)
+
+    for kind, notes in lists.items():
+        tell(shared, kind, "fluidsynth", sampled([fluid.Request(instrument=clip.instrument, notes=tuple(notes))])[0])
+        tell(shared, kind, "hump", ladder.humps(notes))
+        for item, chain in zip(found, players):
+            ours = chain.play(clip.instrument, notes, RATE)
+            tell(item, kind, "ours", ours)
+            if kind == "held":
+                item["f0 ours"], item["onset f0 ours"] = f0_inside(ours, notes, joined)
+    shared["f0 real"], shared["onset f0 real"] = f0_inside(phrase.audio, lists["held"], joined)
+    return [shared | item for item in found]
 
 
 def summarise(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -176,8 +184,8 @@ def report(figures: Mapping[str, Any]) -> str:
 def work(setup: Setup, options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Tables and figures."""
     clips_ = chosen(setup, instruments_of(options), options.most)
-    results = [item | {"seed": seed} for seed in range(setup.seed, setup.seed + options.draws)
-               for item in over(measured, replace(setup, seed=seed), clips_, options.workers) if item is not None]
+    results = [item for items in over(partial(measured, draws=options.draws), setup, clips_, options.workers)
+               for item in items]
     figures = summarise(results)
     return report(figures) if figures else "no phrase was found", {"groups": figures, "phrases": results}
 

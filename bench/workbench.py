@@ -74,7 +74,7 @@ def _library(setup: Setup) -> clips.Library:
     return clips.Library(setup.data, setup.cache)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)  # of several seeds, those of one clip one after another
 def _chain(setup: Setup) -> Chain:
     return Chain(setup.expression, setup.synthesis, temperature=setup.temperature, seed=setup.seed)
 
