@@ -29,6 +29,9 @@ from mididdsp.random import keyed_generator
 
 Array = NDArray[np.floating[Any]]
 
+AT_ONCE = 256
+"""So many notes go through the network at a time."""
+
 SHORTEST_VIBRATO_S = 0.2
 
 LATEST_VIBRATO = 0.6
@@ -128,15 +131,16 @@ class ExpressionGenerator:
         """
         given = given or {}
         planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
+        outlooks = self._outlooks(plan.part.instrument, planned)
         result = {}
         for note_id, item in planned.items():
-            outlook = self._outlook(plan.part.instrument, item, planned)
             after = planned.get(item.following or "")
             gap = None if after is None else after.note.onset - item.offset
             mood = self._mood(note_id, planned, seed)
             if not _decided(given.get(note_id, {})):
-                mood = self._in_company(mood, note_id, plan.part, planned, given, seed)
-            result[note_id] = _draw(item, gap, _shares(item, planned), outlook, mood, _of_pitch(plan.part, item, seed),
+                mood = self._in_company(mood, note_id, plan.part, planned, outlooks, given, seed)
+            result[note_id] = _draw(item, gap, _shares(item, planned), outlooks[note_id], mood,
+                                    _of_pitch(plan.part, item, seed),
                                     keyed_generator(seed, note_id, "expression").random(), temperature,
                                     given.get(note_id, {}))
         return result
@@ -144,24 +148,30 @@ class ExpressionGenerator:
     def chances(self, plan: PartPlan) -> dict[str, float]:
         """The chance that each note of a part has a vibrato, by id; of notes shorter than 0.2 s it is not used."""
         planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
-        return {note_id: self._outlook(plan.part.instrument, item, planned).chance
-                for note_id, item in planned.items()}
+        outlooks = self._outlooks(plan.part.instrument, planned)
+        return {note_id: outlook.chance for note_id, outlook in outlooks.items()}
 
     @torch.inference_mode()
-    def _outlook(self, instrument: str, item: PlannedNote, planned: Mapping[str, PlannedNote]) -> _Outlook:
-        note = item.note
-        neighbours = [*_line(item, planned, "previous"), *_line(item, planned, "following")]
-        features = context_features(note.pitch, item.seconds, note.velocity, note.articulations, item.joined,
-                                    item.leads, neighbours)
+    def _outlooks(self, instrument: str, planned: Mapping[str, PlannedNote]) -> dict[str, _Outlook]:
+        """How each note of a part may be played, by id."""
         device = self.network.mean.weight.device
-        # one note at a time: a row's last bit must not depend on its company (see mididdsp.tiles)
-        context = torch.from_numpy(features.astype(np.float32)[None]).to(device)
-        number = torch.tensor([list(INSTRUMENTS).index(instrument)], device=device)
-        mean, factor, logit = self.network(context, number)
-        among = surrounded(context)
-        mean, factor, logit = self.network.lines.asked(number, among, mean, factor, logit)
-        return _Outlook(mean=mean[0].double().cpu().numpy(), factor=factor[0].double().cpu().numpy(),
-                        chance=float(torch.sigmoid(logit[0])), network=self.network, number=number, among=among)
+        result: dict[str, _Outlook] = {}
+        notes = list(planned.values())
+        for first in range(0, len(notes), AT_ONCE):
+            some = notes[first : first + AT_ONCE]
+            features = np.stack([_features(item, planned) for item in some]).astype(np.float32)
+            context = torch.from_numpy(features).to(device)
+            numbers = torch.full((len(some),), list(INSTRUMENTS).index(instrument), device=device)
+            mean, factor, logit = self.network(context, numbers, row_by_row=True)
+            among = surrounded(context)
+            mean, factor, logit = self.network.lines.asked(numbers, among, mean, factor, logit)
+            means, factors = mean.double().cpu().numpy(), factor.double().cpu().numpy()
+            chances = torch.sigmoid(logit).tolist()
+            for row, item in enumerate(some):
+                result[item.note.id] = _Outlook(
+                    mean=means[row], factor=factors[row], chance=chances[row], network=self.network,
+                    number=numbers[row : row + 1], among=among[row : row + 1])
+        return result
 
     def _mood(self, note_id: str, planned: Mapping[str, PlannedNote], seed: int) -> Array:
         """Standard normal draws, correlated with those of the neighbours; [A]."""
@@ -174,7 +184,7 @@ class ExpressionGenerator:
 
     def _in_company(
         self, mood: Array, note_id: str, part: Part, planned: Mapping[str, PlannedNote],
-        given: Mapping[str, Mapping[str, float | None]], seed: int,
+        outlooks: Mapping[str, _Outlook], given: Mapping[str, Mapping[str, float | None]], seed: int,
     ) -> Array:
         """A note's draws, given how the neighbours around it are played whose expression is decided; [A].
 
@@ -195,8 +205,7 @@ class ExpressionGenerator:
                                correlation[np.abs(away)])
         for weight, place in zip(gain, places):
             name = str(names[place + REACH])
-            outlook = self._outlook(part.instrument, planned[name], planned)
-            residual = _residual(given[name], outlook, _of_pitch(part, planned[name], seed))
+            residual = _residual(given[name], outlooks[name], _of_pitch(part, planned[name], seed))
             mood = mood + weight * (residual - self._mood(name, planned, seed))
         return mood
 
@@ -229,6 +238,14 @@ class _Outlook:
     def _of(self, values: Array) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         mean, factor, row = (torch.from_numpy(np.asarray(array))[None] for array in (self.mean, self.factor, values))
         return self.number, self.among, mean, factor, row
+
+
+def _features(item: PlannedNote, planned: Mapping[str, PlannedNote]) -> Array:
+    """What the network is told of a note; [CONTEXT_FEATURES]."""
+    note = item.note
+    neighbours = [*_line(item, planned, "previous"), *_line(item, planned, "following")]
+    return context_features(note.pitch, item.seconds, note.velocity, note.articulations, item.joined, item.leads,
+                            neighbours)
 
 
 def _of_pitch(part: Part, item: PlannedNote, seed: int) -> float:

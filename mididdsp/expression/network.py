@@ -7,7 +7,7 @@ and the lines of the vibrato. Attributes are on the scales of ``mididdsp.express
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,22 +130,33 @@ class ExpressionNetwork(nn.Module):
         nn.init.zeros_(self.factor.weight)
         nn.init.zeros_(self.factor.bias)
 
-    def forward(self, context: Tensor, instrument: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, context: Tensor, instrument: Tensor, *, row_by_row: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class.
+
+        Args:
+            context: of ``context_features``; [N, CONTEXT_FEATURES].
+            instrument: their numbers; [N].
+            row_by_row: what hangs in its last bit on how many notes there are is done for one at a time (see
+                ``mididdsp.tiles``), all else for all of them at once.
+        """
+        through = _row_by_row if row_by_row else _at_once
         embedded = self.instrument(instrument)
         colour = self._colour(context, instrument)
-        hidden = self.body(torch.cat([context, embedded], -1))
-        mean = self.mean(hidden)
+        hidden = through(self.body, torch.cat([context, embedded], -1))
+        mean = through(self.mean, hidden)
         level = torch.tensor([INDEX["level_db"]], device=mean.device)
         calm = out_of_runs(context)
         if not torch.equal(calm, context):
-            as_loud = self.mean(self.body(torch.cat([calm, embedded], -1)))[:, level]
+            as_loud = through(self.mean, through(self.body, torch.cat([calm, embedded], -1)))[:, level]
             mean = mean.index_copy(1, level, as_loud)
-        mean = mean + self.tint(colour) * self.tinted
+        mean = mean + through(self.tint, colour) * self.tinted
         company = surrounded(context)
         tabulated = (context[:, 3:4] > 0) & (self.on_surface > 0)
         phrased = as_phrased(context, self.phrased[instrument])
-        beside = (self.mean(self.body(torch.cat([phrased, embedded], -1)))
-                  + self.tint(self._colour(phrased, instrument)) * self.tinted)
+        beside = (through(self.mean, through(self.body, torch.cat([phrased, embedded], -1)))
+                  + through(self.tint, self._colour(phrased, instrument)) * self.tinted)
         mean = torch.where(tabulated, COMPANY_REACH * torch.tanh(beside / COMPANY_REACH), mean)
         plain = ((context[:, 3] > 0) & ~company).unsqueeze(-1) * self.on_surface  # there the table says all
         columns = [INDEX[name] for name in SURFACE_ATTRIBUTES]
@@ -161,15 +172,15 @@ class ExpressionNetwork(nn.Module):
         floor = torch.where(tabulated.any(-1) & company, floor, NO_FLOOR).unsqueeze(-1)
         above = nn.functional.leaky_relu(mean[:, bright] - floor, BELOW_FLOOR)  # louder stays brighter, even down there
         mean = mean.index_copy(1, bright, floor + above)
-        flat = self.factor(torch.cat([context[:, :PLAIN_FEATURES], among, embedded], -1))
+        flat = through(self.factor, torch.cat([context[:, :PLAIN_FEATURES], among, embedded], -1))
         lower = torch.zeros(len(context), len(ATTRIBUTES), len(ATTRIBUTES), dtype=flat.dtype, device=flat.device)
         rows, columns = torch.tril_indices(len(ATTRIBUTES), len(ATTRIBUTES))
         lower[:, rows, columns] = flat
         diagonal = torch.diagonal(lower, dim1=-2, dim2=-1)
-        scale = 0.03 + nn.functional.softplus(diagonal + 0.3)
+        scale = 0.03 + through(nn.functional.softplus, diagonal + 0.3)
         factor = lower - torch.diag_embed(diagonal) + torch.diag_embed(scale)
         mean, factor = self.lines(vibrato_features(context), instrument, company, mean, factor)
-        return mean, factor, self.vibrato(hidden)[:, 0]
+        return mean, factor, through(self.vibrato, hidden)[:, 0]
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the tensors of a checkpoint; what one from before lacks is 0, and its ``company`` is the same with and
@@ -277,3 +288,11 @@ def masked_log_likelihood(mean: Tensor, factor: Tensor, values: Tensor, known: T
     log_diagonal = torch.log(torch.diagonal(lower, dim1=-2, dim2=-1))
     density: Tensor = -0.5 * (whitened**2).sum(-1) - log_diagonal.sum(-1) - 0.5 * math.log(2 * math.pi) * known.sum(-1)
     return density
+
+
+def _at_once(step: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    return step(rows)
+
+
+def _row_by_row(step: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    return torch.cat([step(row) for row in torch.split(rows, 1)])

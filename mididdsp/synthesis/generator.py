@@ -392,7 +392,8 @@ class SynthesisGenerator:
         expression, asked = place.expression, span.asked
         since, until = span.since[asked], span.until[asked]
         frames = frame_features(since, until, place.seconds, expression, swing[asked], turned[asked])
-        mean = self._mean(instrument, place, frames)
+        told = self._mean(instrument, place)
+        mean = told(frames)
         output = _between(mean, asked)
         clock = conformance.NoteClock.of(
             output[:, 0], output[:, 2 + len(KNOTS) :], span.begin, span.end,
@@ -401,7 +402,7 @@ class SynthesisGenerator:
             return frames, mean, output
         own = clock(since)
         frames = frame_features(own, place.seconds - own, place.seconds, expression, swing[asked], turned[asked])
-        mean = self._mean(instrument, place, frames)
+        mean = told(frames)
         return frames, mean, _between(mean, asked)
 
     def _life_of(self, instrument: str, place: Place) -> Array:
@@ -478,8 +479,9 @@ class SynthesisGenerator:
         gain = expression.level_db - conformance.body_level(level, noise, begin, end)
         return level + gain, knots, noise + gain
 
-    def _mean(self, instrument: str, place: Place, frames: Array, louder_db: float = 0.0) -> Array:
-        """The network's outputs for a note's frames, in dB and cents, or for the same note so much louder; [T, D].
+    def _mean(self, instrument: str, place: Place, louder_db: float = 0.0) -> Callable[[Array], Array]:
+        """What the network says of a note's frames, in dB and cents, or of the same note so much louder; [T, D] for
+        frames [T, FRAME_FEATURES].
 
         Most of what the network knows of a timbre hangs on the brightness asked for, which goes with the level.
         """
@@ -490,7 +492,7 @@ class SynthesisGenerator:
         if louder_db:
             features[2] += louder_db / 10.0
             features[3] += self._brightening(number, place, louder_db)
-        return self.outputs(number, features, frames)
+        return self.note(number, features)
 
     def _moved(
         self, instrument: str, place: Place, span: _Span, frames: Array, mean: Array, level: Array, knots: Array,
@@ -519,7 +521,7 @@ class SynthesisGenerator:
             if step == 0 or not weight.any():
                 continue
             louder_db = step * _LEVEL_STEP_DB
-            moved = _between(self._mean(instrument, place, frames, louder_db) - mean, span.asked)
+            moved = _between(self._mean(instrument, place, louder_db)(frames) - mean, span.asked)
             partials = moved[:, 2 : 2 + len(KNOTS)]
             if told:
                 asked = bright + self.brightness_line[number, 1] * self._brightening(number, place, louder_db)
@@ -540,7 +542,6 @@ class SynthesisGenerator:
         nearest = int(np.argmin(np.abs(TIMBRE_PITCHES - place.planned.note.pitch)))
         return np.asarray(self.swell_brightness[instrument, nearest])
 
-    @torch.inference_mode()
     def outputs(self, instrument: int, features: Array, frames: Array) -> Array:
         """The mean of a note's frames, in dB and cents: the network's and ``timbre_db``; [T, D].
 
@@ -549,20 +550,30 @@ class SynthesisGenerator:
             features: of ``note_features``; [NOTE_FEATURES].
             frames: of ``frame_features``; [T, FRAME_FEATURES].
         """
+        return self.note(instrument, features)(frames)
+
+    def note(self, instrument: int, features: Array) -> Callable[[Array], Array]:
+        """:meth:`outputs` of a note, whichever frames it is asked about: what hangs on the note alone is found once."""
         device = self.network.exit.weight.device
         notes = torch.from_numpy(features.astype(np.float32)[None]).to(device)
-        modulation, base = self.network.encode(notes, torch.tensor([instrument], device=device))
-        padded = np.zeros((padded_length(len(frames)), FRAME_FEATURES), np.float32)
-        padded[: len(frames)] = frames
-        tiles = torch.split(torch.from_numpy(padded).to(device)[None], _MAX_FRAMES, dim=1)
-        chunks = [self.network.decode(tile, modulation, base)[0] for tile in tiles]
-        output = torch.cat(chunks) if len(chunks) > 1 else chunks[0]
-        mean = np.asarray(output[: len(frames)].cpu().numpy(), dtype=np.float64) * OUTPUT_SCALE
-        if self.timbre_db is not None:
-            mean[:, 2:] += timbre_at(self.timbre_db[instrument], features, frames)
-        # as in the analysis: what is below 60 Hz is the room's, which earlier weights took for a low note's own
-        mean[:, 2 + len(KNOTS)] = mean[:, 3 + len(KNOTS)] + self._lowest_band_db
-        return mean
+        with torch.inference_mode():
+            modulation, base = self.network.encode(notes, torch.tensor([instrument], device=device))
+
+        @torch.inference_mode()
+        def outputs(frames: Array) -> Array:
+            padded = np.zeros((padded_length(len(frames)), FRAME_FEATURES), np.float32)
+            padded[: len(frames)] = frames
+            tiles = torch.split(torch.from_numpy(padded).to(device)[None], _MAX_FRAMES, dim=1)
+            chunks = [self.network.decode(tile, modulation, base)[0] for tile in tiles]
+            output = torch.cat(chunks) if len(chunks) > 1 else chunks[0]
+            mean = np.asarray(output[: len(frames)].cpu().numpy(), dtype=np.float64) * OUTPUT_SCALE
+            if self.timbre_db is not None:
+                mean[:, 2:] += timbre_at(self.timbre_db[instrument], features, frames)
+            # as in the analysis: what is below 60 Hz is the room's, which earlier weights took for a low note's own
+            mean[:, 2 + len(KNOTS)] = mean[:, 3 + len(KNOTS)] + self._lowest_band_db
+            return mean
+
+        return outputs
 
 
 def _centred(wander: Array, swing: Array, begin: int, end: int, vibrates: bool) -> Array:

@@ -86,7 +86,7 @@ def melody(count: int = 12, **changes: Any) -> PartPlan:
 
 def mean_of(made: ExpressionGenerator, plan: PartPlan, note_id: str) -> dict[str, float]:
     planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
-    mean = made._outlook(plan.part.instrument, planned[note_id], planned).mean
+    mean = made._outlooks(plan.part.instrument, planned)[note_id].mean
     return {name: SCALES[name].backward(float(value)) for name, value in zip(ATTRIBUTES, mean)}
 
 
@@ -189,7 +189,7 @@ def test_what_is_narrowed_does_not_narrow_what_varies_with_it() -> None:
         level, tuning = ATTRIBUTES.index("level_db"), ATTRIBUTES.index("tuning_cents")
         made.network.factor.bias[(rows == tuning) & (columns == level)] = 2.0
     planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
-    factor = made._outlook("flute", planned["n8"], planned).factor
+    factor = made._outlooks("flute", planned)["n8"].factor
     means = made.express(plan, seed=0, temperature=0.0)
     takes = [made.express(plan, seed=seed) for seed in range(80)]
     for name, share in (("tuning_cents", 1.0), ("level_db", SPREAD_IN_COMPANY["level_db"])):
@@ -241,7 +241,7 @@ def test_repeated_notes_differ_by_more_than_others(change: dict[str, Any], repea
     shares = SPREAD_AT_REPEATS if repeats else SPREAD_IN_COMPANY
     for note, share in (("n0", SPREAD_IN_COMPANY["level_db"]), ("n1", shares["level_db"])):
         spread = np.std([one[note].level_db - mean[note].level_db for one in drawn])
-        factor = made._outlook("flute", planned[note], planned).factor[ATTRIBUTES.index("level_db")]
+        factor = made._outlooks("flute", planned)[note].factor[ATTRIBUTES.index("level_db")]
         # 300 draws: a standard error of 4 %; draws beyond 2.5 sigma are clipped
         assert spread == pytest.approx(share * SCALES["level_db"].spread * np.linalg.norm(factor), rel=0.15), note
 
@@ -261,7 +261,7 @@ def test_a_note_by_itself_is_in_tune_and_as_bright_as_its_dynamic() -> None:
     made = generator()
     alone = plan_part(Part(name="p", instrument="flute", notes=(
         Note(id="n", onset=0.0, duration=0.5, pitch=60.0, velocity=80),)))
-    outlook = made._outlook("flute", alone.chains[0].notes[0], {"n": alone.chains[0].notes[0]})
+    outlook = made._outlooks("flute", {"n": alone.chains[0].notes[0]})["n"]
     drawn = [made.express(alone, seed=seed)["n"] for seed in range(400)]
     for name in ("tuning_cents", "level_db"):
         share = SPREAD_ALONE.get(name, SPREAD_WITH_VELOCITY.get(name, 1.0))
@@ -312,7 +312,7 @@ def test_what_is_given_is_kept_exactly(temperature: float) -> None:
 def test_what_is_given_moves_the_rest_as_a_gaussian_does() -> None:
     made, plan = generator(vibrato=5.0), melody()
     planned = {item.note.id: item for chain in plan.chains for item in chain.notes}
-    outlook = made._outlook("flute", planned["n5"], planned)
+    outlook = made._outlooks("flute", planned)["n5"]
     mean, factor = outlook.mean, outlook.factor
     covariance = factor @ factor.T
     level, brightness = ATTRIBUTES.index("level_db"), ATTRIBUTES.index("brightness")

@@ -188,7 +188,7 @@ def test_the_draws_behind_an_expression_are_told_back() -> None:
     made.network.lines.widths[1] = 0.3
     made.network.lines.bends[1] = 0.5 * torch.tensor(KNOTS).tanh()
     made.network.tails[1, ATTRIBUTES.index("release_s")] = 0.2 * torch.tensor(KNOTS)
-    outlook = made._outlook("oboe", planned["1"], planned)
+    outlook = made._outlooks("oboe", planned)["1"]
     mood = 0.5 * np.random.default_rng(0).standard_normal(len(ATTRIBUTES))
     drawn = outlook.mean + outlook.factor @ mood
     drawn[ATTRIBUTES.index("length_ratio")] = outlook.mean[ATTRIBUTES.index("length_ratio")]  # not of the joint
