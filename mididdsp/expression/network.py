@@ -56,7 +56,8 @@ BELOW_FLOOR = 0.3
 
 SURFACE_PITCHES = tuple(range(21, 109))
 SURFACE_LENGTHS = (0.12, 0.35, 1.0, 3.0)
-COMPANY_ATTRIBUTES = ("level_db", "fluctuation_db", "peak_position", "brightness", "attack_noise_db", "attack_s")
+COMPANY_ATTRIBUTES = (
+    "level_db", "fluctuation_db", "peak_position", "brightness", "attack_noise_db", "attack_s", "release_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,10 +184,12 @@ class ExpressionNetwork(nn.Module):
         return mean, factor, through(self.vibrato, hidden)[:, 0]
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the tensors of a checkpoint; what one from before lacks is 0, and its ``company`` is the same with and
-        without a velocity."""
+        """Take the tensors of a checkpoint; what one from before lacks is 0, in its ``company`` too, which is the same
+        with and without a velocity."""
         without = {f"lines.{name}": torch.zeros_like(value) for name, value in self.lines.state_dict().items()}
-        company = tensors.get("company", torch.zeros_like(self.company)).expand_as(self.company)
+        company = tensors.get("company", torch.zeros_like(self.company))
+        missing = len(COMPANY_ATTRIBUTES) - company.shape[-2]
+        company = nn.functional.pad(company, (0, 0, 0, missing)).expand_as(self.company)
         self.load_state_dict({**without, "phrased": torch.zeros_like(self.phrased),
                               "levelled": torch.zeros_like(self.levelled), "tails": torch.zeros_like(self.tails),
                               "dullest": torch.full_like(self.dullest, NO_FLOOR), **tensors, "company": company})

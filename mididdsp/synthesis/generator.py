@@ -7,7 +7,8 @@ steps:
    frame lies in its note. Frames see no other frame, so any window of any note can be generated alone.
 2. **Life**: coloured noise, keyed by the note's id, gives partials, level and pitch the micro-variation that players
    have; its spectra are learned from what the mean leaves over. Above the twelfth, where a knot of the model stands for
-   several partials, each of them moves by itself, keyed by the segment's id. ``temperature`` scales it; 0 is the mean.
+   several partials, each of them moves by itself, keyed by the segment's id, and lies as far off the line between
+   the knots as it does in one take and not in the next. ``temperature`` scales it; 0 is the mean.
    A vibrato moves level, partials and noise with the pitch, by as much as is learned; those of strings slide over the
    resonances of the body.
 3. **Conformance**: level, fluctuation, brightness, attack noise, vibrato, tuning, onset and release are made what the
@@ -45,7 +46,15 @@ from mididdsp.synthesis.frame_network import (
     frame_features,
     note_features,
 )
-from mididdsp.synthesis.joints import Place, Window, bridged, joined_sway, joined_windows, places_of
+from mididdsp.synthesis.joints import (
+    Place,
+    Window,
+    bridged,
+    joined_constants,
+    joined_sway,
+    joined_windows,
+    places_of,
+)
 from mididdsp.synthesis.knots import KNOTS, SINGLE_KNOTS, knot_weights, partials_of_knots
 from mididdsp.synthesis.life import NOISE_FRAMES, draw, read
 from mididdsp.synthesis.timbre_tables import NOISE_TURN_S, TIMBRE_PITCHES, timbre_at
@@ -68,6 +77,13 @@ LIFE_CHANNELS = 2 + len(KNOTS) + len(NOISE_LIFE_BANDS)
 DYING_OVER_DB = 8.0
 """Over so much of a fall partials that die away come apart from one another."""
 
+DULLING = {"strings": 0.5, "woodwind": 0.4, "brass": 0.25}
+"""Upper partials die away first: by so many dB an octave for each dB of a fall, beyond what the network says, which
+knows how long ago a note ended and not how far it has fallen."""
+
+DULLED_FROM_DB, DULLED_OVER_DB = 2.0, 20.0
+"""What a note has fallen since its end when it begins to, and over how much of the fall it goes on."""
+
 SLOW_LIFE = 4
 """Bands of modulation below this one (8 Hz) have no room in a short note: its pitch would wander and not come back."""
 
@@ -80,6 +96,11 @@ OWN_LIFE = 2
 OWN_QUICKEST = 1.6
 """So much larger than they are known by is what they do above 40 Hz: windows of four periods, through which life is
 learned, show it 4 dB too weak (partials 15 to 24 of training notes, read through two periods)."""
+
+UNEVEN_DB, UNEVEN_NOISE_DB = 3.0, 1.7
+"""How far partials above the single knots lie off the line between the knots, and bands of noise off their mean, in one
+note and not in the next, sd. Partials of recorded notes do by 3.1 dB, of which what the semitone has of its own is a
+tenth."""
 
 DRIFT_S = 2.0
 """A timbre drifts slower than 1 Hz, the slowest band: in full in notes as long as this, in shorter ones by less."""
@@ -297,6 +318,8 @@ class SynthesisGenerator:
             grown = np.clip((np.arange(total) / FRAME_RATE + start - places[0].onset) / GROWN_S, 0.0, 1.0)
             lines = (read(own, total, at) - softer[:, None]) * grown.astype(np.float32)
             partial_db[:, SINGLE_KNOTS:] += lines.T
+            partial_db[:, SINGLE_KNOTS:] += joined_constants(
+                places, windows, total, [_uneven(seed, place, count, temperature) for place in places])
         swayed = joined_sway(places, windows, total, count)
         if swayed is not None:
             partial_db += swayed
@@ -324,6 +347,7 @@ class SynthesisGenerator:
         frames, mean, output = self._told(instrument, place, span, swing, turned)
         life = temperature * draw(self._life_of(instrument, place), len(span.clock), random)
         level, knots, noise = self._alive(instrument, place, span, output, life)
+        noise = noise + _departures(seed, note.id, "noise", NOISE_CENTRES, temperature * UNEVEN_NOISE_DB)
         moving = vibrato.swell(
             self.vibrato_swell_db[INSTRUMENT_IDS[instrument]], expression, span.since, swing, turned,
             temperature * keyed_generator(seed, note.id, "vibrato swell").standard_normal(2))
@@ -336,6 +360,9 @@ class SynthesisGenerator:
                 moving, level=moving.level + rising)
         level, knots, noise = self._conformed(instrument, place, span, level, knots, noise, moving)
         begin, end = span.begin, span.end
+        if not place.planned.leads:
+            fallen = np.clip(level[end - 1] - level[end:] - DULLED_FROM_DB, 0.0, DULLED_OVER_DB)[:, None]
+            knots[end:] -= DULLING[INSTRUMENTS[instrument].family] * fallen * np.log2(KNOTS)
         dying = temperature * float(self.dying_db[INSTRUMENT_IDS[instrument]])
         if dying and not place.planned.leads:
             fall = np.maximum(expression.level_db - level[end:], 0.0)
@@ -574,6 +601,18 @@ class SynthesisGenerator:
             return mean
 
         return outputs
+
+
+def _uneven(seed: int, place: Place, partials: int, temperature: float) -> Array:
+    """By how much each partial above the single knots lies off the line between the knots in a note, dB; [H]."""
+    return _departures(seed, place.planned.note.id, "partials", partials - SINGLE_KNOTS, temperature * UNEVEN_DB)
+
+
+def _departures(seed: int, note_id: str, what: str, count: int, spread_db: float) -> Array:
+    """Levels that are a note's own, dB, of no power on average; [count]. The first are the same however many there
+    are."""
+    drawn = keyed_generator(seed, note_id, f"uneven {what}").standard_normal(count)
+    return np.asarray(spread_db * np.clip(drawn, -2.5, 2.5) - math.log(10.0) / 20.0 * spread_db**2)
 
 
 def _centred(wander: Array, swing: Array, begin: int, end: int, vibrates: bool) -> Array:

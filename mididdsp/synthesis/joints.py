@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,6 +165,21 @@ def joined_sway(places: list[Place], windows: list[Window], total: int, partials
             there = min(partials, window.swayed.shape[1])
             result[span, :there] += fade[:, None] * window.swayed[:, :there]
     return result / weight_sum[:, None]
+
+
+def joined_constants(
+    places: list[Place], windows: list[Window], total: int, constants: Sequence[Array]
+) -> Array:
+    """What is the same all through a note, faded as partials are; [total, D] of [D] a note, of one note [1, D]."""
+    if len(places) == 1:
+        return constants[0][None].astype(np.float32)
+    weights = np.zeros((total, len(places)), np.float32)
+    start = places[0].onset - PRE_FRAMES / FRAME_RATE
+    for number, (place, window) in enumerate(zip(places, windows)):
+        span = slice(window.first, window.first + len(window.level))
+        weights[span, number] = _fade(place, start + np.arange(span.start, span.stop) / FRAME_RATE, 0.02)
+    weights /= weights.sum(1, keepdims=True)
+    return np.asarray(weights @ np.stack(constants).astype(np.float32))
 
 
 def _fade(place: Place, time: Array, least_s: float) -> Array:

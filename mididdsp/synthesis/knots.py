@@ -32,8 +32,10 @@ KNOTS: Array = _numbers()
 """Partial number of each knot; [K]."""
 
 
+@lru_cache(maxsize=256)
 def knot_weights(partials: int) -> Array:
-    """Matrix [partials, K] that reads each partial off the knots, linear in log partial number; rows sum to 1."""
+    """Matrix [partials, K] that reads each partial off the knots, linear in log partial number; rows sum to 1. It is
+    made once and cannot be written to."""
     number = np.log(np.minimum(np.arange(1, partials + 1), KNOTS[-1]))
     at = np.log(KNOTS)
     upper = np.clip(np.searchsorted(at, number, side="left"), 1, len(at) - 1)
@@ -42,6 +44,7 @@ def knot_weights(partials: int) -> Array:
     rows = np.arange(partials)
     weights[rows, upper - 1] = 1.0 - part
     weights[rows, upper] += part
+    weights.flags.writeable = False
     return weights
 
 

@@ -3,7 +3,9 @@
 A few phrases an instrument are too few for a network to tell a semitone's resonance, or the way it speaks, from a
 phrase's manner. A Gaussian process can: what the network leaves over is a broad trend over the pitch, what one semitone
 has of its own, what one phrase has, and what one note has; the first two are kept
-(``ExpressionNetwork.company``). The level is kept about 0: how loud a dynamic is, the published spans say.
+(``ExpressionNetwork.company``). The level is kept about 0: how loud a dynamic is, the published spans say. An
+instrument of which the network has heard but a few notes among others, it takes for others that play as low or as high:
+of such what is left over is the instrument's own, whatever the pitch.
 
 Phrases were played in styles, which stand beside their notes as marks. Most files have none: for notes without marks
 the table is made from the same notes as if their marks were not known. Where there is no velocity the network says
@@ -36,7 +38,10 @@ OF_PHRASE, OF_NOTE = 0.5, 0.5
 TREND_SEMITONES, OWN_SEMITONES = 12.0, 0.6
 """How far trend and semitone reach (sd of a Gaussian)."""
 
-_FEWEST = 20
+UNHEARD = 1.0
+"""The same of what an instrument has of its own of which fewer than ``HEARD`` notes tell."""
+
+FEWEST, HEARD = 5, 20
 _ODD = 3.0
 
 Array = NDArray[np.floating[Any]]
@@ -53,7 +58,7 @@ def company(network: ExpressionNetwork, examples: Examples, phrases: NDArray[np.
 
     Returns:
         [without and with velocity, without and with marks, instruments, COMPANY_ATTRIBUTES, pitches], on the model's
-        scale; 0 where an instrument has fewer than 20 notes that tell.
+        scale; 0 where fewer than ``FEWEST`` notes of an instrument tell.
     """
     network = copy.deepcopy(network).cpu().eval()
     network.company.zero_()
@@ -77,16 +82,17 @@ def _tables(network: ExpressionNetwork, examples: Examples, phrases: NDArray[np.
         for row, name in enumerate(COMPANY_ATTRIBUTES):
             column = ATTRIBUTES.index(name)
             told = (examples.instrument == instrument) & (examples.known[:, column] > 0)
-            if told.sum() < _FEWEST:
+            if told.sum() < FEWEST:
                 continue
+            near = _near if told.sum() >= HEARD else _anywhere
             at, value, phrase = pitches[told], left[told, column].astype(np.float64), phrases[told]
             reach = _ODD * float(value.std())
             value = np.clip(value, -reach, reach)
-            matrix = (_near(at, at) + OF_PHRASE * (phrase[:, None] == phrase[None, :]) + OF_NOTE * np.eye(len(at)))
+            matrix = (near(at, at) + OF_PHRASE * (phrase[:, None] == phrase[None, :]) + OF_NOTE * np.eye(len(at)))
             weights = np.linalg.solve(matrix, value)
-            table = _near(np.array(SURFACE_PITCHES, np.float64), at) @ weights
+            table = near(np.array(SURFACE_PITCHES, np.float64), at) @ weights
             if name == "level_db":
-                table = table - float((_near(at, at) @ weights).mean())
+                table = table - float((near(at, at) @ weights).mean())
             result[instrument, row] = table
     return result
 
@@ -95,3 +101,7 @@ def _near(a: Array, b: Array) -> Array:
     apart = a[:, None] - b[None, :]
     return np.asarray(TREND * np.exp(-0.5 * (apart / TREND_SEMITONES) ** 2)
                       + OWN * np.exp(-0.5 * (apart / OWN_SEMITONES) ** 2))
+
+
+def _anywhere(a: Array, b: Array) -> Array:
+    return np.full((len(a), len(b)), UNHEARD)

@@ -352,6 +352,13 @@ class TestLocality:
         assert {note_id: other[note_id] for note_id in one} == one
         assert made.express(replace(plan, chains=plan.chains[::-1]), seed=1) == one
 
+    @pytest.mark.parametrize("at_once", [1, 3, 7])
+    def test_however_many_go_through_the_network_at_once(self, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        made, plan = generator(), melody()
+        one = made.express(plan, seed=1)
+        monkeypatch.setattr("mididdsp.expression.generator.AT_ONCE", at_once)
+        assert made.express(plan, seed=1) == one
+
     @pytest.mark.parametrize("change", [{"pitch": 61.5}, {"velocity": 30}, {"duration": 0.3},
                                         {"articulations": ("accent",)}, {"velocity": None}])
     def test_an_edited_note_is_seen_by_its_neighbours_alone(self, change: dict[str, Any]) -> None:

@@ -32,7 +32,15 @@ from mididdsp.notes.voices import plan_part
 from mididdsp.synthesis.analysis import CONTENT_HZ, NOISE_EDGES_HZ
 from mididdsp.synthesis.body import BODY_CENTS, BODY_LOW_HZ, BODY_POINTS
 from mididdsp.synthesis.frame_network import NOISE_CENTRES, OUTPUT_SCALE, FrameNetwork, SynthesisConfig, frame_features
-from mididdsp.synthesis.generator import NoteCurves, SynthesisGenerator
+from mididdsp.synthesis.generator import (
+    DULLED_FROM_DB,
+    DULLED_OVER_DB,
+    DULLING,
+    UNEVEN_DB,
+    UNEVEN_NOISE_DB,
+    NoteCurves,
+    SynthesisGenerator,
+)
 from mididdsp.synthesis.knots import KNOTS, SINGLE_KNOTS, partials_of_knots, partials_to_knots
 from mididdsp.synthesis.life import MODULATION_BANDS, MODULATION_EDGES_HZ, band_rms
 from mididdsp.synthesis.timbre_tables import TIMBRE_PITCHES
@@ -329,8 +337,10 @@ def test_at_temperature_0_there_is_no_chance() -> None:
     of = slur()
     one, other = (play(generator("random"), of, temperature=0.0, seed=seed) for seed in (1, 2))
     assert all(same(a, b) for a, b in zip(one, other))
-    still = play(generator("random", life=0.0), of, temperature=1.0)
-    assert all(same(a, b) for a, b in zip(one, still))
+    for still, mean in zip(play(generator("random", life=0.0), of, temperature=1.0), one):
+        np.testing.assert_array_equal(still.f0_hz, mean.f0_hz)  # but for what a note has of its own in timbre and noise
+        single = [segment.harmonics[:, :SINGLE_KNOTS] / segment.harmonics[:, :1] for segment in (still, mean)]
+        np.testing.assert_allclose(single[0], single[1], rtol=1e-3)  # the noise moves what is conformed to
 
 
 def test_seeds_differ_and_repeat() -> None:
@@ -555,7 +565,7 @@ class TestCurves:
                 return modulation, base + torch.nn.functional.pad(tilt, (2, NOISE_CENTRES))
 
         def octaves_above(segment: Segment) -> Array:
-            power = segment.harmonics[60:120, : int(15_500.0 / segment.f0_hz[90])].astype(np.float64) ** 2
+            power = segment.harmonics[60:105, : int(15_500.0 / segment.f0_hz[90])].astype(np.float64) ** 2
             return np.asarray(np.log2((power * np.arange(1, power.shape[1] + 1)).sum(1) / power.sum(1)))
 
         still = np.zeros((2, len(INSTRUMENTS), 2 + len(KNOTS), MODULATION_BANDS), np.float32)
@@ -716,6 +726,62 @@ def test_partials_die_away_each_at_its_own_pace() -> None:
     assert dying.sum() > 5
     assert own[dying].std(1).mean() > 2.0 * own[offset - 50 : offset].std(1).mean()
     assert own[dying].std(1).mean() > 1.5  # six draws of an sd of 4.2 dB at 15 dB down
+
+
+@pytest.mark.parametrize("instrument", ["violin", "flute", "horn"])
+def test_what_dies_away_grows_duller(instrument: str) -> None:
+    """By so many dB an octave for each dB it has fallen since its end; a held note and one that leads do not."""
+    segment, = play(generator(), plan(note(duration=1.0), instrument=instrument), temperature=0.0)
+    power = 10.0 * np.log10(segment.harmonics[:, [0, 1, 3, 7]].astype(np.float64) ** 2)
+    steps = np.diff(power, axis=1)  # an octave each
+    offset = round((1.0 + 1.0 - segment.start_s) * FRAME_RATE)
+    held = steps[offset - 60 : offset - 5].mean(0)
+    level = tone_db(segment)
+    fallen = level[offset - 1] - level
+    end = slice(offset, offset + int(np.argmax(fallen[offset:] > 30.0)))
+    asked = DULLING[INSTRUMENTS[instrument].family] * np.clip(fallen[end] - DULLED_FROM_DB, 0.0, DULLED_OVER_DB)
+    assert asked.max() > 4.0
+    np.testing.assert_allclose(steps[end] - held, -asked[:, None] * np.ones(3), atol=0.4)  # frames of the offset
+    np.testing.assert_allclose(steps[40 : offset - 5] - held, 0.0, atol=1e-3)
+
+
+class TestUnevenness:
+    """What a note has of its own in upper partials and noise bands, all through it."""
+
+    def levels(self, duration: float = 1.0, **more: Any) -> tuple[Array, Array]:
+        """(dB of the partials re the first, dB of the noise re its sum) of notes of a segment without life, held."""
+        segment, = play(generator(life=0.0), plan(note(duration=duration)), **more)
+        partials = 20.0 * np.log10(segment.harmonics[60:180] / segment.harmonics[60:180, :1])
+        return np.asarray(partials), np.asarray(segment.noise_db[60:180].astype(np.float64))
+
+    def test_it_is_the_notes_own_and_still(self) -> None:
+        (mean, quiet), (one, noise), (other, _) = (
+            self.levels(temperature=0.0), self.levels(seed=1), self.levels(seed=2))
+        own, others = one - mean, other - mean
+        np.testing.assert_allclose(own[:, :SINGLE_KNOTS], 0.0, atol=1e-3)
+        np.testing.assert_allclose(own, own[:1] * np.ones((len(own), 1)), atol=1e-3)
+        upper = own[0, SINGLE_KNOTS:]
+        assert len(upper) > 20
+        assert np.std(upper) == pytest.approx(UNEVEN_DB, rel=0.35)
+        assert abs(np.corrcoef(upper, others[0, SINGLE_KNOTS:])[0, 1]) < 0.5
+        assert np.std((noise - quiet)[0]) == pytest.approx(UNEVEN_NOISE_DB, rel=0.35)
+
+    def test_its_power_is_none_on_average(self) -> None:
+        mean, _ = self.levels(temperature=0.0)
+        some = np.stack([self.levels(seed=seed)[0][0] for seed in range(40)]) - mean[0]
+        power = (10.0 ** (some[:, SINGLE_KNOTS:] / 10.0)).mean()
+        assert 10.0 * np.log10(power) == pytest.approx(0.0, abs=0.3)
+
+    def test_joined_notes_pass_from_one_to_the_next(self) -> None:
+        _, segment = play(generator(life=0.0), slur())
+        _, even = play(generator(life=0.0), slur(), temperature=0.0)
+        count = min(segment.harmonics.shape[1], even.harmonics.shape[1])
+        own = 20.0 * np.log10((segment.harmonics / segment.harmonics[:, :1])[:, SINGLE_KNOTS:count]
+                              / (even.harmonics / even.harmonics[:, :1])[:, SINGLE_KNOTS:count])
+        moved = np.abs(np.diff(own, axis=0)).max(1)
+        apart = np.abs(own[60] - own[-100]).max()
+        assert apart > 3.0
+        assert moved.max() < 0.4 * apart, "no step: joints last 20 ms, five frames, and more"
 
 
 QUICK = int(np.searchsorted(MODULATION_EDGES_HZ, 20.0)) - 1

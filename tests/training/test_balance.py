@@ -136,8 +136,10 @@ def test_crescendi_say_how_much_more_it_is_inside_notes(times: float, count: int
 def test_noise_that_lacks_is_found_and_then_there() -> None:
     notes = prepared(violins())
     found = noise_shift(generator(), notes)
-    # The swell of 1 dB that these notes are asked for lifts their middle, noise included, by most of it.
-    assert found[INSTRUMENT, 0] == pytest.approx(np.full(NOISE_CENTRES, MISSING_DB), abs=1.0)
+    # The swell of 1 dB that these notes are asked for lifts their middle, noise included, by most of it. What each of
+    # the ten has of its own in a band leaves an sd of 0.5 dB.
+    assert found[INSTRUMENT, 0] == pytest.approx(np.full(NOISE_CENTRES, MISSING_DB), abs=2.0)
+    assert found[INSTRUMENT, 0].mean() == pytest.approx(MISSING_DB, abs=0.8)
     assert not found[INSTRUMENT + 1 :].any()
     again = generator(found)
     made = noise_shift(again, notes)

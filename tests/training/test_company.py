@@ -91,11 +91,17 @@ def test_velocities_have_a_table_of_their_own() -> None:
     assert not table[1].any()
 
 
-def test_few_notes_tell_nothing() -> None:
+def test_few_notes_tell_of_the_instrument_and_fewer_nothing() -> None:
     model = network()
     examples, number = phrases(model, spread=0.0)
-    few = np.arange(120) < 19
-    assert not company(model, examples.chosen(few), number[few]).any()
+    examples.values[:, BRIGHT] += 1.0
+    for count, least, most in ((4, 0.0, 0.0), (10, 0.5, 1.0)):  # one phrase, whose manner it may be: shrunk by a third
+        few = np.arange(120) < count
+        table = company(model, examples.chosen(few), number[few])
+        bright = table[*WITHOUT, OBOE, ROW["brightness"]]
+        assert (bright == bright[0]).all()
+        assert least <= bright[0] <= most
+        assert abs(table[:, :, :, ROW["level_db"]]).max() < 1e-6
 
 
 def test_it_is_added_among_others_between_semitones_and_by_marks() -> None:
@@ -120,3 +126,6 @@ def test_checkpoints_from_before_play_as_they_did() -> None:
     random = torch.rand(again.company.shape[1:])
     again.restore({**tensors, "company": random})  # from when velocities had none of their own
     assert torch.equal(again.company, random.expand_as(again.company))
+    again.restore({**tensors, "company": random[..., :-1, :]})  # of fewer attributes
+    assert torch.equal(again.company[..., :-1, :], random[..., :-1, :].expand_as(again.company[..., :-1, :]))
+    assert not again.company[..., -1, :].any()

@@ -36,8 +36,9 @@ PARTIALS = slice(2, 2 + len(KNOTS))
 
 def generator(rms: float) -> SynthesisGenerator:
     life = np.full((2, 16, 2 + len(KNOTS), MODULATION_BANDS), rms, np.float32)
-    network = FrameNetwork(SynthesisConfig(width=8, blocks=1, note_width=8, embedding=2, colour=2, dropout=0.0))
-    with torch.no_grad():
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        network = FrameNetwork(SynthesisConfig(width=8, blocks=1, note_width=8, embedding=2, colour=2, dropout=0.0))
         network.exit.bias[NOISE] = -5.0  # of 10 dB: noise as loud as the partials would move them
     return SynthesisGenerator(network, life, NOISE_EDGES_HZ)
 
