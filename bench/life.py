@@ -1,13 +1,16 @@
 """Life of the whole chain: how much partials, pitch and noise move inside a held note, against the real clips.
 
-    python -m bench.life --split valid [--most 16] [--draws 3] [--json FILE]
+    python -m bench.life --split valid [--most 16] [--draws 3] [--held-out] [--json FILE]
 
 The renders are those of ``bench.single_notes``: plain notes of the split, asked for at the pitch the clip really
 sounds. In 20 to 80 % of each note (``bench.pitch.life``): rms of the median partial's level and of f0 in four octave
 bands from 2 to 40 Hz, and the noise-to-harmonic ratio. Printed: 20 log10 of the median over clips, ours over real (for
-noise the difference of medians), a family a block, with FluidSynth's and another take's beside. The bar is 3 dB. Each
-note is played ``--draws`` times, from seeds one after another, and all count: whether a lone note of strings vibrates
-is drawn, and where half of them do, the median of one draw strays by several dB.
+noise the difference of medians), a family a block, with FluidSynth's and another take's beside. The bar is 3 dB.
+
+Each note is played ``--draws`` times, from seeds one after another, and all count: whether a lone note of strings
+vibrates is drawn, and where half of them do, the median of one draw strays by several dB. ``--held-out`` takes the
+clips of valid and test together: medians of the 60 of a family stray so far that another take of the same notes falls
+out in seven of 27 figures.
 """
 
 from __future__ import annotations
@@ -94,10 +97,15 @@ def _measured(setup: Setup, job: tuple[SingleNote, Array | None], *, draws: int)
 
 
 def measure(
-    setup: Setup, instruments: Sequence[str], most: int | None, workers: int, *, draws: int = DRAWS
+    setup: Setup, instruments: Sequence[str], most: int | None, workers: int, *, draws: int = DRAWS,
+    splits: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Figures by group (families, instruments): ``clips`` and, by side and quantity, (difference, real, other)."""
-    cases = single_notes(setup, instruments, most, workers)
+    """Figures by group (families, instruments): ``clips`` and, by side and quantity, (difference, real, other).
+
+    ``splits``: from which clips are taken; none: from the setup's.
+    """
+    cases = [case for split in splits or (setup.split,)
+             for case in single_notes(replace(setup, split=split), instruments, most, workers)]
     played = sampled([fluid.Request(instrument=case.clip.instrument, notes=(case.note,)) for case in cases])
     results = over(partial(_measured, draws=draws), setup, list(zip(cases, played)), workers)
     figures: dict[str, Any] = {}
@@ -135,7 +143,8 @@ def report(figures: Mapping[str, Any]) -> str:
 
 def work(setup: Setup, options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Tables and figures."""
-    figures = measure(setup, instruments_of(options), options.most, options.workers, draws=options.draws)
+    figures = measure(setup, instruments_of(options), options.most, options.workers, draws=options.draws,
+                      splits=("valid", "test") if options.held_out else ())
     counts = {side: _reached(figures, side) for side in SIDES}
     good, all_ = counts["ours"]
     beside = f"another take {counts['take'][0]} of {counts['take'][1]}, FluidSynth {counts['fluidsynth'][0]}"
@@ -152,4 +161,5 @@ def _reached(figures: Mapping[str, Any], side: str) -> tuple[int, int]:
 if __name__ == "__main__":
     wanted = parser_of(__doc__, most=16)
     wanted.add_argument("--draws", type=int, default=DRAWS, help=f"of each note (default: {DRAWS})")
+    wanted.add_argument("--held-out", action="store_true", help="clips of valid and test together, whatever --split")
     sys.exit(command(__doc__, work, parser=wanted))
