@@ -1,6 +1,6 @@
 """Life of the whole chain: how much partials, pitch and noise move inside a held note, against the real clips.
 
-    python -m bench.life --split valid [--most 16] [--draws 3] [--held-out] [--json FILE]
+    python -m bench.life --split valid [--most 16] [--draws 3] [--json FILE]
 
 The renders are those of ``bench.single_notes``: plain notes of the split, asked for at the pitch the clip really
 sounds. In 20 to 80 % of each note (``bench.pitch.life``): rms of the median partial's level and of f0 in four octave
@@ -8,9 +8,9 @@ bands from 2 to 40 Hz, and the noise-to-harmonic ratio. Printed: 20 log10 of the
 noise the difference of medians), a family a block, with FluidSynth's and another take's beside. The bar is 3 dB.
 
 Each note is played ``--draws`` times, from seeds one after another, and all count: whether a lone note of strings
-vibrates is drawn, and where half of them do, the median of one draw strays by several dB. ``--held-out`` takes the
-clips of valid and test together: medians of the 60 of a family stray so far that another take of the same notes falls
-out in seven of 27 figures.
+vibrates is drawn, and where half of them do, the median of one draw strays by several dB. ``--split held-out`` takes
+the clips of valid and test together: medians of the 60 of a family stray so far that another take of the same notes
+falls out in seven of 27 figures.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ from bench.workbench import (
 
 BAR_DB = 3.0
 DRAWS = 3
+HELD_OUT = "held-out"
+"""Name of the clips of valid and test together."""
 SIDES = ("ours", "take", "fluidsynth")
 QUANTITIES = (*(f"partials {low:.0f}-{high:.0f} Hz" for low, high in pitch.LIFE_BANDS_HZ),
               *(f"f0 {low:.0f}-{high:.0f} Hz" for low, high in pitch.LIFE_BANDS_HZ), "noise to harmonics")
@@ -97,14 +99,10 @@ def _measured(setup: Setup, job: tuple[SingleNote, Array | None], *, draws: int)
 
 
 def measure(
-    setup: Setup, instruments: Sequence[str], most: int | None, workers: int, *, draws: int = DRAWS,
-    splits: Sequence[str] = (),
+    setup: Setup, instruments: Sequence[str], most: int | None, workers: int, *, draws: int = DRAWS
 ) -> dict[str, Any]:
-    """Figures by group (families, instruments): ``clips`` and, by side and quantity, (difference, real, other).
-
-    ``splits``: from which clips are taken; none: from the setup's.
-    """
-    cases = [case for split in splits or (setup.split,)
+    """Figures by group (families, instruments): ``clips`` and, by side and quantity, (difference, real, other)."""
+    cases = [case for split in (("valid", "test") if setup.split == HELD_OUT else (setup.split,))
              for case in single_notes(replace(setup, split=split), instruments, most, workers)]
     played = sampled([fluid.Request(instrument=case.clip.instrument, notes=(case.note,)) for case in cases])
     results = over(partial(_measured, draws=draws), setup, list(zip(cases, played)), workers)
@@ -143,8 +141,7 @@ def report(figures: Mapping[str, Any]) -> str:
 
 def work(setup: Setup, options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Tables and figures."""
-    figures = measure(setup, instruments_of(options), options.most, options.workers, draws=options.draws,
-                      splits=("valid", "test") if options.held_out else ())
+    figures = measure(setup, instruments_of(options), options.most, options.workers, draws=options.draws)
     counts = {side: _reached(figures, side) for side in SIDES}
     good, all_ = counts["ours"]
     beside = f"another take {counts['take'][0]} of {counts['take'][1]}, FluidSynth {counts['fluidsynth'][0]}"
@@ -159,7 +156,6 @@ def _reached(figures: Mapping[str, Any], side: str) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    wanted = parser_of(__doc__, most=16)
+    wanted = parser_of(__doc__, most=16, splits=("valid", "test", HELD_OUT))
     wanted.add_argument("--draws", type=int, default=DRAWS, help=f"of each note (default: {DRAWS})")
-    wanted.add_argument("--held-out", action="store_true", help="clips of valid and test together, whatever --split")
     sys.exit(command(__doc__, work, parser=wanted))

@@ -79,14 +79,16 @@ def _chain(setup: Setup) -> Chain:
     return Chain(setup.expression, setup.synthesis, temperature=setup.temperature, seed=setup.seed)
 
 
-def parser_of(description: str | None, most: int | None = None) -> argparse.ArgumentParser:
+def parser_of(
+    description: str | None, most: int | None = None, *, splits: Sequence[str] = ("valid", "test")
+) -> argparse.ArgumentParser:
     """The options that every bench of the sound has; ``most`` recordings an instrument are what it does in its time."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n\n")[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data",
                         help="folder with split.csv, philharmonia/ and figures/ (default: %(default)s)")
     parser.add_argument("--cache", type=Path, default=clips.DEFAULT_CACHE,
                         help="folder for measured pitches (default: %(default)s)")
-    parser.add_argument("--split", choices=("valid", "test"), default="valid",
+    parser.add_argument("--split", choices=splits, default="valid",
                         help="decisions are made on valid, figures given on test (default: %(default)s)")
     parser.add_argument("--expression", type=Path, help="checkpoint to use in place of the shipped one")
     parser.add_argument("--synthesis", type=Path, help="checkpoint to use in place of the shipped one")

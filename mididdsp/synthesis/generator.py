@@ -366,13 +366,7 @@ class SynthesisGenerator:
         level, knots, noise = self._conformed(instrument, place, span, level, knots, noise, moving)
         begin, end = span.begin, span.end
         if not place.planned.leads:
-            fallen = np.clip(level[end - 1] - level[end:] - DULLED_FROM_DB, 0.0, DULLED_OVER_DB)[:, None]
-            knots[end:] -= DULLING[INSTRUMENTS[instrument].family] * fallen * np.log2(KNOTS)
-        dying = temperature * float(self.dying_db[INSTRUMENT_IDS[instrument]])
-        if dying and not place.planned.leads:
-            fall = np.maximum(expression.level_db - level[end:], 0.0)
-            pace = np.clip(keyed_generator(seed, note.id, "dying").standard_normal(len(KNOTS)), -2.0, 2.0)
-            knots[end:] += dying * pace * (1.0 - np.exp(-fall / DYING_OVER_DB))[:, None]
+            knots[end:] += self._dying(instrument, place, level[end - 1 :], seed, temperature)
         if drawn["level"] is not None:
             shift = conformance.level_shift(level, noise, begin, end, *drawn["level"], attacks=not place.planned.joined)
             # the level moves as drawn; partials and noise move against it as the network knows
@@ -399,6 +393,22 @@ class SynthesisGenerator:
             deviation = drawn["pitch"][0] * deviation + drawn["pitch"][1]
         return Window(first=span.first, cents=100.0 * note.pitch + deviation, level=level, knots=knots, noise=noise,
                       swayed=swayed)
+
+    def _dying(self, instrument: str, place: Place, level: Array, seed: int, temperature: float) -> Array:
+        """What is added to the knots as a note dies away, upper ones first and each at its own pace, dB; [T, KNOTS].
+
+        Args:
+            level: from the last frame before the offset on, dB; [1 + T].
+        """
+        fallen = np.clip(level[0] - level[1:] - DULLED_FROM_DB, 0.0, DULLED_OVER_DB)[:, None]
+        added = -DULLING[INSTRUMENTS[instrument].family] * fallen * np.log2(KNOTS)
+        apart = temperature * float(self.dying_db[INSTRUMENT_IDS[instrument]])
+        if apart:
+            fall = np.maximum(place.expression.level_db - level[1:], 0.0)
+            random = keyed_generator(seed, place.planned.note.id, "dying")
+            pace = np.clip(random.standard_normal(len(KNOTS)), -2.0, 2.0)
+            added = added + apart * pace * (1.0 - np.exp(-fall / DYING_OVER_DB))[:, None]
+        return np.asarray(added)
 
     def _swayed(
         self, instrument: str, place: Place, span: _Span, swing: Array, turned: Array, seed: int, temperature: float,
@@ -437,13 +447,18 @@ class SynthesisGenerator:
         mean = told(frames)
         return frames, mean, _between(mean, asked)
 
+    def _life_known(self, instrument: str) -> Array:
+        """A copy of ``life_rms`` of an instrument, livelier where its family is; [2, LIFE_CHANNELS, bands]."""
+        rms = self.life_rms[:, INSTRUMENT_IDS[instrument]].copy()
+        rms[:, 2 : 2 + len(KNOTS), LIVELIER_BANDS] *= LIVELIER.get(INSTRUMENTS[instrument].family, 1.0)
+        return rms
+
     def _life_of(self, instrument: str, place: Place) -> Array:
         """Spectra of a note's life; a short note has no time to wander from its pitch, nor its timbre to drift. What
         partials above the single knots do by themselves is left out: see :meth:`_own_life`."""
-        rms = self.life_rms[int(place.expression.vibrato_cents > 0), INSTRUMENT_IDS[instrument]].copy()
+        rms = self._life_known(instrument)[int(place.expression.vibrato_cents > 0)]
         rms[1, :SLOW_LIFE] *= place.room_to_wander
         rms[2 : 2 + len(KNOTS), 0] *= min(place.seconds / DRIFT_S, 1.0)
-        rms[2 : 2 + len(KNOTS), LIVELIER_BANDS] *= LIVELIER.get(INSTRUMENTS[instrument].family, 1.0)
         rms[2 + SINGLE_KNOTS : 2 + len(KNOTS), OWN_LIFE:] = 0.0
         return np.asarray(rms)
 
@@ -458,14 +473,13 @@ class SynthesisGenerator:
         """
         vibrates = np.average([place.expression.vibrato_cents > 0 for place in places],
                               weights=[max(place.seconds, 1.0 / FRAME_RATE) for place in places])
-        states = self.life_rms[:, INSTRUMENT_IDS[instrument], 2 : 2 + len(KNOTS)].astype(np.float64) ** 2
+        states = self._life_known(instrument)[:, 2 : 2 + len(KNOTS)].astype(np.float64) ** 2
         knots = temperature**2 * ((1.0 - vibrates) * states[0] + vibrates * states[1])
         knots[:, :OWN_LIFE] = 0.0
-        knots[:, LIVELIER_BANDS] *= LIVELIER.get(INSTRUMENTS[instrument].family, 1.0) ** 2
         knots[:, -1] *= OWN_QUICKEST**2
         weights = knot_weights(count)[SINGLE_KNOTS:]
         power = weights @ (knots * partials_of_knots()[:, None])
-        softer = math.log(10.0) / 20.0 * (power - weights @ knots).sum(1)
+        softer = _risen_db((power - weights @ knots).sum(1))
         return np.sqrt(power), np.asarray(softer, np.float32)
 
     def _alive(
@@ -619,7 +633,12 @@ def _departures(seed: int, note_id: str, what: str, count: int, spread_db: float
     """Levels that are a note's own, dB, of no power on average; [count]. The first are the same however many there
     are."""
     drawn = keyed_generator(seed, note_id, f"uneven {what}").standard_normal(count)
-    return np.asarray(spread_db * np.clip(drawn, -2.5, 2.5) - math.log(10.0) / 20.0 * spread_db**2)
+    return np.asarray(spread_db * np.clip(drawn, -2.5, 2.5) - _risen_db(spread_db**2))
+
+
+def _risen_db(variance: Any) -> Any:
+    """By how much a level's mean power is larger for a scatter of the level with this variance, dB^2; dB."""
+    return math.log(10.0) / 20.0 * variance
 
 
 def _centred(wander: Array, swing: Array, begin: int, end: int, vibrates: bool) -> Array:

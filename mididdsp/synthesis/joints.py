@@ -155,16 +155,7 @@ def joined_sway(places: list[Place], windows: list[Window], total: int, partials
     """What is added to the partials of a segment, cross-faded as they are, dB; [total, partials], None: nothing."""
     if all(window.swayed is None for window in windows):
         return None
-    result, weight_sum = np.zeros((total, partials), np.float32), np.zeros(total, np.float32)
-    start = places[0].onset - PRE_FRAMES / FRAME_RATE
-    for place, window in zip(places, windows):
-        span = slice(window.first, window.first + len(window.level))
-        fade = _fade(place, start + np.arange(span.start, span.stop) / FRAME_RATE, 0.02)
-        weight_sum[span] += fade
-        if window.swayed is not None:
-            there = min(partials, window.swayed.shape[1])
-            result[span, :there] += fade[:, None] * window.swayed[:, :there]
-    return result / weight_sum[:, None]
+    return _joined(places, windows, total, partials, [window.swayed for window in windows])
 
 
 def joined_constants(
@@ -173,13 +164,23 @@ def joined_constants(
     """What is the same all through a note, faded as partials are; [total, D] of [D] a note, of one note [1, D]."""
     if len(places) == 1:
         return constants[0][None].astype(np.float32)
-    weights = np.zeros((total, len(places)), np.float32)
+    return _joined(places, windows, total, len(constants[0]), [constant[None] for constant in constants])
+
+
+def _joined(
+    places: list[Place], windows: list[Window], total: int, width: int, lines: Sequence[Array | None]
+) -> Array:
+    """Lines of a segment's notes [T or 1, D], None for zeros, cross-faded as partials are; [total, width]."""
+    result, weight_sum = np.zeros((total, width), np.float32), np.zeros(total, np.float32)
     start = places[0].onset - PRE_FRAMES / FRAME_RATE
-    for number, (place, window) in enumerate(zip(places, windows)):
+    for place, window, line in zip(places, windows, lines):
         span = slice(window.first, window.first + len(window.level))
-        weights[span, number] = _fade(place, start + np.arange(span.start, span.stop) / FRAME_RATE, 0.02)
-    weights /= weights.sum(1, keepdims=True)
-    return np.asarray(weights @ np.stack(constants).astype(np.float32))
+        fade = _fade(place, start + np.arange(span.start, span.stop) / FRAME_RATE, 0.02)
+        weight_sum[span] += fade
+        if line is not None:
+            there = min(width, line.shape[1])
+            result[span, :there] += fade[:, None] * line[:, :there]
+    return result / weight_sum[:, None]
 
 
 def _fade(place: Place, time: Array, least_s: float) -> Array:
